@@ -1,0 +1,25 @@
+"""Ultra-light image classifiers in Keras 3: MicroNet, ReXNet, MobileNet and ShuffleNet, from training to a verified .tflite."""
+
+import importlib
+
+from keras_lightnets import applications as applications
+from keras_lightnets import layers as layers
+from keras_lightnets.applications import MicroNetM0 as MicroNetM0
+from keras_lightnets.applications import MicroNetM1 as MicroNetM1
+from keras_lightnets.applications import MicroNetM2 as MicroNetM2
+from keras_lightnets.applications import MicroNetM3 as MicroNetM3
+from keras_lightnets.complexity import complexity as complexity
+from keras_lightnets.version import __version__ as __version__
+
+# These need TensorFlow, which users of another Keras backend may not have; they are imported at first use.
+_TENSORFLOW_MODULES = ("export", "training")
+
+
+def __getattr__(name):
+    if name in _TENSORFLOW_MODULES:
+        return importlib.import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted([*globals(), *_TENSORFLOW_MODULES])

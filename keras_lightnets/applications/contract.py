@@ -1,0 +1,160 @@
+"""The `keras.applications` contract, once for every builder: arguments checked, input opened, head closed, weights loaded."""
+
+import os
+import warnings
+
+import keras
+
+
+def check_arguments(weights, include_top, classes, classifier_activation, available=()):
+    """Refuses combinations of arguments before anything is built.
+
+    Args:
+        weights: None, a name in `available`, or the path of a weights file.
+        include_top: bool.
+        classes: int.
+        classifier_activation: str or callable or None.
+        available: names of the released weights of the network. Defaults to `()`.
+
+    Raises:
+        ValueError: for weights that do not exist, `classes` other than 1000 with a released classifier, or an
+            activation other than softmax or None with weights.
+    """
+    if weights is not None and weights not in available and not os.path.exists(weights):
+        released = ", ".join(repr(name) for name in available) or "none are released for this network yet"
+        raise ValueError(
+            "The `weights` argument should be either `None` (random initialization), the name of released weights "
+            f"({released}), or the path to the weights file to be loaded. Received: weights={weights!r}"
+        )
+    if weights in available and include_top and classes != 1000:
+        raise ValueError(
+            f"If using `weights={weights!r}` with `include_top=True`, `classes` should be 1000. "
+            f"Received: classes={classes}"
+        )
+    if not isinstance(classes, int) or classes < 1:
+        raise ValueError(f"`classes` must be a positive integer. Received: classes={classes}")
+    if include_top and weights is not None and classifier_activation is not None:
+        activation = keras.activations.get(classifier_activation)
+        if activation is not keras.activations.softmax:
+            raise ValueError(
+                "Only `None` and `softmax` activations are allowed for the `classifier_activation` argument when "
+                f"using weights. Received: classifier_activation={classifier_activation!r}"
+            )
+
+
+def refuse_channels_first(builder):
+    """Raises a ValueError naming `builder` if Keras is set to `channels_first`."""
+    if keras.config.image_data_format() != "channels_last":
+        raise ValueError(
+            f"{builder} is channels_last only; call keras.config.set_image_data_format('channels_last') first. "
+            f"Received: image_data_format={keras.config.image_data_format()!r}"
+        )
+
+
+def image_input(input_tensor, input_shape, include_top, default_size=224, min_size=32, default_shape=None):
+    """Opens the input of a network, checking the shapes.
+
+    Args:
+        input_tensor: None or Keras tensor to build upon.
+        input_shape: None or `(height, width, channels)` without the batch, in Keras' data format.
+        include_top: bool; a classifier on top wants a known size.
+        default_size: int, height and width where nothing else is said. Defaults to 224.
+        min_size: int, smallest height and width. Defaults to 32.
+        default_shape: shape to use where none is given. Defaults to None: `default_size` squared with a top,
+            unknown height and width without.
+
+    Returns:
+        A Keras tensor `(batch, height, width, channels)`.
+
+    Raises:
+        ValueError: for a shape that is not three integers, is too small, contradicts `input_tensor`, or is unknown
+            where it must be known.
+    """
+    channels_first = keras.config.image_data_format() == "channels_first"
+    if input_tensor is not None:
+        if not keras.backend.is_keras_tensor(input_tensor):
+            input_tensor = keras.Input(tensor=input_tensor)
+        tensor_shape = tuple(input_tensor.shape[1:])
+        if input_shape is not None and tuple(input_shape) != tensor_shape:
+            raise ValueError(
+                "`input_shape` must equal the shape of `input_tensor` without the batch. "
+                f"Received: input_shape={tuple(input_shape)}, input_tensor.shape={tuple(input_tensor.shape)}"
+            )
+        input_shape = tensor_shape
+    if input_shape is None:
+        size = default_size if include_top else None
+        input_shape = default_shape or ((3, size, size) if channels_first else (size, size, 3))
+    input_shape = tuple(input_shape)
+    if len(input_shape) != 3:
+        raise ValueError(f"`input_shape` must be a tuple of three integers. Received: input_shape={input_shape}")
+    channels = input_shape[0] if channels_first else input_shape[-1]
+    sides = input_shape[1:] if channels_first else input_shape[:-1]
+    if channels is None:
+        raise ValueError(f"`input_shape` must state the number of channels. Received: input_shape={input_shape}")
+    if any(side is not None and side < min_size for side in sides):
+        raise ValueError(
+            f"Input size must be at least {min_size}x{min_size}; Received: input_shape={input_shape}"
+        )
+    if include_top and None in sides and default_shape is None:
+        raise ValueError(
+            "If `include_top` is True, you should specify a static `input_shape`. "
+            f"Received: input_shape={input_shape}"
+        )
+    if channels not in (1, 3):
+        warnings.warn(
+            f"This model usually expects 1 or 3 input channels. However, it was passed an input_shape with {channels} "
+            "input channels.",
+            stacklevel=4,
+        )
+    return keras.Input(shape=input_shape) if input_tensor is None else input_tensor
+
+
+def pooled(x, pooling):
+    """Pools features over height and width: "avg", "max", or None for the features as they are."""
+    if pooling is None:
+        return x
+    pools = {"avg": keras.layers.GlobalAveragePooling2D, "max": keras.layers.GlobalMaxPooling2D}
+    if pooling not in pools:
+        raise ValueError(f"`pooling` must be None, 'avg' or 'max'. Received: pooling={pooling!r}")
+    return pools[pooling](name=f"{pooling}_pool")(x)
+
+
+def finish(inputs, outputs, name, weights):
+    """Closes the graph into a model, from the first input on, and loads `weights` if they are a path.
+
+    Raises:
+        ValueError: if the file does not fit the network, naming the file.
+    """
+    # `inputs` may be a tensor in the middle of another graph: the model starts where that graph starts.
+    sources = keras.utils.get_source_inputs(inputs)
+    model = keras.Model(sources[0] if len(sources) == 1 else sources, outputs, name=name)
+    if weights is not None:
+        try:
+            model.load_weights(weights)
+        except (ValueError, KeyError, OSError) as error:
+            reason = " ".join(str(error).split())
+            raise ValueError(f"The weights file {weights} does not fit {name}: {reason}") from error
+    return model
+
+
+# The arguments that every builder has, for its docstring.
+ARGUMENTS = """Args:
+    include_top: bool, whether to end in the classifier. Defaults to True.
+    weights: None for random initialisation, the name of released weights, or the path of a weights file. Defaults
+        to "imagenet".
+    input_tensor: Keras tensor `(batch, height, width, channels)` to build upon. Defaults to None.
+    input_shape: `(height, width, channels)`, each side at least 32. Defaults to None: `(224, 224, 3)` with the
+        classifier, `(None, None, 3)` without.
+    pooling: without the classifier, "avg" or "max" for features `(batch, channels)`, None for
+        `(batch, height / 32, width / 32, channels)`. Defaults to None.
+    classes: int, number of classes. Defaults to 1000.
+    classifier_activation: activation of the classifier, None for logits. Defaults to "softmax".
+    name: str, name of the model.
+
+Returns:
+    A functional `keras.Model`. It expects images normalised by this module's `preprocess_input`.
+
+Raises:
+    ValueError: for arguments that `keras.applications` refuses too: weights that do not exist or do not fit, other
+        than 1000 `classes` with released weights, a too small or unknown input size.
+"""

@@ -1,0 +1,1 @@
+"""The arithmetic behind the layers, where one form does not serve training and export alike."""

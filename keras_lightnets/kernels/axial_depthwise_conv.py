@@ -1,0 +1,47 @@
+"""Depthwise convolution along one axis of `(batch, height, width, channels)`, with a stride along that axis only.
+
+TensorFlow's operator refuses unequal strides on GPUs and on CPUs without oneDNN. Reshaping folds the other axis away, so
+that equal strides say the same thing; it is used wherever the plain operator does not work.
+"""
+
+import keras
+from keras import ops
+
+from keras_lightnets.kernels.export_scope import exporting
+
+
+def axial_depthwise_conv(x, kernel, axis, stride=1):
+    """Depthwise `k x 1` or `1 x k` convolution with `k // 2` zeros on both ends of the convolved axis.
+
+    Args:
+        x: float tensor `(batch, height, width, channels)`.
+        kernel: float tensor `(k, 1, channels, multiplier)` or `(1, k, channels, multiplier)`, `k` odd.
+        axis: "height" or "width", the axis of `k`.
+        stride: int, step along `axis`. Defaults to 1.
+
+    Returns:
+        Float tensor with `axis` divided by `stride`, rounded up, and `channels * multiplier` channels.
+    """
+    if stride == 1:
+        return ops.depthwise_conv(x, kernel, 1, "same", "channels_last")
+    ends = (max(kernel.shape[:2]) // 2,) * 2
+    none = (0, 0)
+    x = ops.pad(x, (none, ends, none, none) if axis == "height" else (none, none, ends, none))
+    if keras.backend.backend() == "tensorflow" and not exporting():
+        from keras_lightnets.kernels import tensorflow_forms
+
+        if not tensorflow_forms.unequal_strides_work():
+            return folded(x, kernel, axis, stride)
+    strides = (stride, 1) if axis == "height" else (1, stride)
+    return ops.depthwise_conv(x, kernel, strides, "valid", "channels_last")
+
+
+def folded(x, kernel, axis, stride):
+    """The same convolution of an already padded `x`, with equal strides along the width of images one row high."""
+    if axis == "height":
+        x = folded(ops.transpose(x, (0, 2, 1, 3)), ops.transpose(kernel, (1, 0, 2, 3)), "width", stride)
+        return ops.transpose(x, (0, 2, 1, 3))
+    batch, height, width, channels = ops.shape(x)
+    x = ops.reshape(x, (-1, 1, width, channels))
+    y = ops.depthwise_conv(x, kernel, stride, "valid", "channels_last")
+    return ops.reshape(y, (batch, height, *ops.shape(y)[2:]))

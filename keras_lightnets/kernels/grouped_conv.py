@@ -1,0 +1,58 @@
+"""Grouped 2-D convolution, `(batch, height, width, channels)`, kernel laid out as in `keras.layers.Conv2D(groups=...)`.
+
+On TensorFlow, Keras compiles each grouped convolution with XLA, tens of times slower than it need be on a CPU, and the
+native operator has no CPU gradient without oneDNN. A grouped 1x1 convolution is a matrix product, so that is
+what is laid down for training; the native operator is the export form (one CONV_2D in the `.tflite`).
+"""
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_lightnets.kernels.export_scope import exporting
+
+# Below this many entries of the dense (in, out) matrix, multiplying its zeros costs less than moving the groups apart.
+_BLOCK_DIAGONAL_LIMIT = 50_000
+
+
+def grouped_conv(x, kernel, groups, strides=(1, 1), padding="valid", dilation_rate=(1, 1)):
+    """Convolves each of `groups` equal slices of the channels with its own filters.
+
+    Args:
+        x: float tensor `(batch, height, width, channels)`.
+        kernel: float tensor `(kernel_height, kernel_width, channels // groups, filters)`.
+        groups: int, divides `channels` and `filters`.
+        strides: pair of ints. Defaults to `(1, 1)`.
+        padding: "valid" or "same". Defaults to "valid".
+        dilation_rate: pair of ints. Defaults to `(1, 1)`.
+
+    Returns:
+        Float tensor `(batch, new_height, new_width, filters)`.
+    """
+    if keras.backend.backend() != "tensorflow":
+        return ops.conv(x, kernel, strides, padding, "channels_last", dilation_rate)
+    if exporting():
+        from keras_lightnets.kernels import tensorflow_forms
+
+        return tensorflow_forms.native_conv(x, kernel, strides, padding, dilation_rate)
+    if tuple(kernel.shape[:2]) == (1, 1):
+        return pointwise_matmul(x[:, :: strides[0], :: strides[1], :], kernel[0, 0], groups)
+    pairs = zip(ops.split(x, groups, axis=-1), ops.split(kernel, groups, axis=-1), strict=True)
+    parts = [ops.conv(part, filters, strides, padding, "channels_last", dilation_rate) for part, filters in pairs]
+    return ops.concatenate(parts, axis=-1)
+
+
+def pointwise_matmul(x, kernel, groups):
+    """Grouped 1x1 convolution as one matrix product, `kernel` being `(channels // groups, filters)`."""
+    group_channels, filters = kernel.shape
+    group_filters = filters // groups
+    channels = groups * group_channels
+    flat = ops.reshape(x, (-1, channels))
+    if channels * filters <= _BLOCK_DIAGONAL_LIMIT:
+        mask = np.kron(np.eye(groups), np.ones((group_channels, group_filters)))
+        flat = ops.matmul(flat, ops.tile(kernel, (groups, 1)) * ops.cast(mask, kernel.dtype))
+    else:
+        by_group = ops.transpose(ops.reshape(flat, (-1, groups, group_channels)), (1, 0, 2))
+        weights = ops.transpose(ops.reshape(kernel, (group_channels, groups, group_filters)), (1, 0, 2))
+        flat = ops.transpose(ops.matmul(by_group, weights), (1, 0, 2))
+    return ops.reshape(flat, (*ops.shape(x)[:-1], filters))

@@ -1,0 +1,8 @@
+"""Primitives that Keras lacks, one a file."""
+
+from keras_lightnets.layers.axial_depthwise_conv import AxialDepthwiseConv2D as AxialDepthwiseConv2D
+from keras_lightnets.layers.channel_shuffle import ChannelShuffle as ChannelShuffle
+from keras_lightnets.layers.dynamic_shift_max import DynamicShiftMax as DynamicShiftMax
+from keras_lightnets.layers.grouped_conv import GroupedConv2D as GroupedConv2D
+from keras_lightnets.layers.micro_factorized import MicroFactorizedDepthwiseConv2D as MicroFactorizedDepthwiseConv2D
+from keras_lightnets.layers.micro_factorized import MicroFactorizedPointwiseConv2D as MicroFactorizedPointwiseConv2D
