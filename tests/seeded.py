@@ -2,33 +2,67 @@
 
 import zlib
 
+import keras
 import numpy as np
 
 
-def seeded_array(path, shape):
-    """Returns the float32 array for the variable at `path`, a Keras variable path without the model's name."""
+def seeded_array(path, shape, scale=1.0):
+    """Returns the float32 array for the Keras variable at `path`.
+
+    `scale` is the standard deviation that the statistics of a batch normalisation shall describe.
+    """
     # The legacy generator is frozen: its streams never change between NumPy versions.
     random = np.random.RandomState(zlib.crc32(path.encode()))
     kind = path.rsplit("/", 1)[-1]
     if kind == "gamma":
         array = random.uniform(0.8, 1.2, shape)
     elif kind == "moving_variance":
-        array = random.uniform(0.7, 1.4, shape)
-    elif kind in ("beta", "moving_mean", "bias"):
+        array = scale**2 * random.uniform(0.7, 1.4, shape)
+    elif kind == "moving_mean":
+        array = scale * 0.2 * random.standard_normal(shape)
+    elif kind in ("beta", "bias"):
         array = 0.2 * random.standard_normal(shape)
     else:
         # A depthwise kernel (height, width, channels, multiplier) sums over its window only.
-        depthwise = "depthwise" in path or kind == "depthwise_kernel" or "stem_1x3" in path
-        fan_in = np.prod(shape[:2] if depthwise else shape[:-1])
-        array = random.standard_normal(shape) * np.sqrt(2.0 / fan_in)
+        fan_in = np.prod(shape[:2] if is_depthwise(path) else shape[:-1])
+        array = random.standard_normal(shape) / np.sqrt(fan_in)
     return array.astype("float32")
 
 
-def seed_weights(model):
-    """Gives every variable of `model` its seeded array, except the states of random generators."""
-    for variable in model.variables:
-        if not variable.path.rsplit("/", 1)[-1].startswith("seed_generator"):
-            variable.assign(seeded_array(variable.path, variable.shape))
+def is_depthwise(path):
+    """Whether the variable at `path` is a depthwise kernel, by the name of its layer."""
+    return any(mark in path for mark in ("depthwise", "stem_1x3", "conv_dw"))
+
+
+def seed_weights(model, scales):
+    """Gives every variable of `model` its seeded array, except the states of random generators.
+
+    Args:
+        model: a Keras model.
+        scales: dict from layer name to the scale of its batch normalisation; 1 where missing.
+
+    Returns:
+        The arrays, a dict by path of the variable.
+    """
+    variables = {v.path: v for v in model.variables if "seed_generator" not in v.path}
+    arrays = {path: seeded_array(path, v.shape, scales.get(path.split("/")[0], 1.0)) for path, v in variables.items()}
+    for path, variable in variables.items():
+        variable.assign(arrays[path])
+    return arrays
+
+
+def calibrated_scales(model, images):
+    """Returns the scales that keep the output of every batch normalisation near a standard deviation of one.
+
+    Without them the signal of a deep network with random weights explodes or vanishes, and a comparison proves nothing.
+    """
+    scales = {}
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            seed_weights(model, scales)
+            features = keras.Model(model.inputs, layer.output).predict(images, verbose=0)
+            scales[layer.name] = float(f"{features.std():.3g}")
+    return scales
 
 
 def seeded_images(shape, seed=0):

@@ -1,8 +1,8 @@
 """Derives the golden outputs from the reference implementations, where PyTorch is installed.
 
-    python -m tests.goldens.derive micronet --source CLONE_OF_THE_AUTHORS_REPOSITORY
+    KERAS_BACKEND=torch python -m tests.goldens.derive micronet --source CLONE_OF_THE_AUTHORS_REPOSITORY
 
-runs the reference network and ours with the same seeded weights on the same seeded images, stops unless all logits agree
+runs the reference networks and ours with the same seeded weights on the same seeded images, stops unless all logits agree
 within 1e-4 of their range, and writes every 25th reference logit to `tests/goldens/<family>.json`. The module
 `tests/goldens/<family>_reference.py` says what to clone or install.
 """
@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.seeded import seed_weights, seeded_array, seeded_images
+from tests.seeded import calibrated_scales, seed_weights, seeded_images
 from tests.zoo import ZOO
 
 FOLDER = Path(__file__).parent
@@ -25,10 +25,8 @@ TOLERANCE = 1e-4
 
 
 def build(case):
-    """Returns the network of a zoo row with seeded weights, ending in logits."""
-    model = case.build(**case.kwargs, weights=None, input_shape=IMAGES[1:], classifier_activation=None)
-    seed_weights(model)
-    return model
+    """Returns the network of a zoo row, ending in logits."""
+    return case.build(**case.kwargs, weights=None, input_shape=IMAGES[1:], classifier_activation=None)
 
 
 def relative_difference(logits, reference):
@@ -36,28 +34,31 @@ def relative_difference(logits, reference):
     return float(np.max(np.abs(logits - reference)) / np.ptp(reference))
 
 
+def derive(case, reference, source):
+    """Returns the golden of one variant, or stops with what differs."""
+    model, images = build(case), seeded_images(IMAGES)
+    scales = calibrated_scales(model, images)
+    arrays = seed_weights(model, scales)
+    expected = reference.logits(case, arrays, images, source)
+    difference = relative_difference(model.predict(images, verbose=0), expected)
+    between = relative_difference(expected[:1], expected[1:])
+    print(f"{case.id}: {difference:.1e} of the range; the two images differ by {between:.1e}", flush=True)
+    if not (difference < TOLERANCE and between > 0.05):
+        raise SystemExit(f"{case.id} differs from the reference, or does not tell two images apart")
+    return {"scales": scales, "logits": [[float(f"{x:.6g}") for x in row] for row in expected[:, ::STEP]]}
+
+
 def main():
-    """Runs the reference of one family and writes its goldens."""
+    """Runs the references of one family and writes its goldens."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("family")
     parser.add_argument("--source", type=Path, help="clone of the reference repository, if it is not a package")
     arguments = parser.parse_args()
     reference = importlib.import_module(f"tests.goldens.{arguments.family}_reference")
-    images = seeded_images(IMAGES)
-    goldens = {}
-    for case in ZOO:
-        if case.build.__module__ not in reference.MODULES:
-            continue
-        model = build(case)
-        arrays = {v.path: seeded_array(v.path, v.shape) for v in model.weights}
-        expected = reference.logits(case, arrays, images, arguments.source)
-        difference = relative_difference(model.predict(images, verbose=0), expected)
-        print(f"{case.id}: {difference:.1e} of the range")
-        if not difference < TOLERANCE:
-            raise SystemExit(f"{case.id} differs from the reference")
-        goldens[case.id] = [[float(f"{x:.6g}") for x in row] for row in expected[:, ::STEP]]
-    text = json.dumps(goldens, indent=0).replace(",\n", ", ").replace("], ", "],\n")
-    (FOLDER / f"{arguments.family}.json").write_text(text + "\n")
+    cases = [case for case in ZOO if case.build.__module__ in reference.MODULES]
+    goldens = {case.id: derive(case, reference, arguments.source) for case in cases}
+    lines = [f"{json.dumps(name)}: {json.dumps(golden)}" for name, golden in goldens.items()]
+    (FOLDER / f"{arguments.family}.json").write_text("{\n" + ",\n".join(lines) + "\n}\n")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from tests.seeded import is_depthwise
+
 
 def torch_state(torch, arrays, names):
     """Returns a PyTorch state dict.
@@ -19,7 +21,7 @@ def torch_state(torch, arrays, names):
     for path, array in arrays.items():
         layer, kind = path.rsplit("/", 1)
         state[f"{names[layer]}.{parts.get(kind, 'bias' if kind == 'bias' else 'weight')}"] = torch.tensor(
-            torch_layout(array, "depthwise" in layer or "stem_1x3" in layer)
+            torch_layout(array, is_depthwise(path))
         )
     return state
 

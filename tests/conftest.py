@@ -1,0 +1,5 @@
+"""A quiet TensorFlow for every test."""
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
