@@ -29,15 +29,15 @@ class Complexity(NamedTuple):
     layers: tuple[LayerCost, ...]
 
 
-def complexity(model, input_shape=None):
+def complexity(model):
     """Counts the parameters and multiply-adds of a functional model.
 
     Multiply-adds are those of convolutions and dense layers at batch 1, and apart from them (`mix_madds`) Dynamic
     Shift-Max's multiplies of pixels by coefficients. Batch normalisation, biases, pooling and activations count nothing.
 
     Args:
-        model: a built functional `keras.Model` with one image input.
-        input_shape: `(height, width, channels)` to count at. Defaults to None: the model's own, 224 where unknown.
+        model: a built functional `keras.Model` with one image input. Where its height and width are unknown, it is
+            counted at 224x224.
 
     Returns:
         A `Complexity`.
@@ -52,7 +52,7 @@ def complexity(model, input_shape=None):
     """
     if len(model.inputs) != 1:
         raise ValueError(f"`complexity` counts models with one input. Received: {len(model.inputs)} inputs")
-    shape = input_shape or [224 if side is None else side for side in model.inputs[0].shape[1:]]
+    shape = [224 if side is None else side for side in model.inputs[0].shape[1:]]
     taps = keras.Model(model.inputs, [layer.output for layer in model.layers])
     shapes = taps.compute_output_shape((1, *shape))
     costs = tuple(_layer_cost(*pair) for pair in zip(model.layers, shapes, strict=True))
