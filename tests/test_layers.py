@@ -1,0 +1,327 @@
+"""Each layer keeps the common promises, computes what its docstring says, and refuses what it cannot do."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import ops
+
+from keras_lightnets import layers
+from keras_lightnets.kernels import tensorflow_forms
+from keras_lightnets.kernels.axial_depthwise_conv import axial_depthwise_conv
+from keras_lightnets.kernels.export_scope import export_scope
+from keras_lightnets.kernels.grouped_conv import _BLOCK_DIAGONAL_LIMIT, grouped_conv
+from keras_lightnets.kernels.shift_max import channel_shift, shift_max, shift_permutation
+from tests.layer_checks import check_layer
+
+# A fresh layer, the shape of its input, and its number of trainable weights.
+LAYERS = {
+    "grouped_pointwise": (lambda: layers.GroupedConv2D(12, groups=4), (2, 5, 7, 8), 2),
+    "grouped_strided": (lambda: layers.GroupedConv2D(6, 3, 2, 2, "same", use_bias=False), (2, 5, 7, 4), 1),
+    "grouped_by_one": (lambda: layers.GroupedConv2D(6, 3), (2, 5, 7, 4), 2),
+    "shuffle": (lambda: layers.ChannelShuffle(3), (2, 5, 7, 6), 0),
+    "axial_height": (lambda: layers.AxialDepthwiseConv2D(3, "height", 2, 2), (2, 5, 7, 4), 1),
+    "axial_width": (lambda: layers.AxialDepthwiseConv2D(5, "width", 2), (2, 5, 7, 4), 1),
+    "axial_stride_1": (lambda: layers.AxialDepthwiseConv2D(3, "width", 1, 3), (2, 5, 7, 4), 1),
+    "factorized_pointwise": (lambda: layers.MicroFactorizedPointwiseConv2D(18), (2, 5, 7, 9), 2),
+    "factorized_depthwise": (lambda: layers.MicroFactorizedDepthwiseConv2D(3, 2, (2, 1)), (2, 5, 7, 4), 2),
+    "shift_max": (lambda: layers.DynamicShiftMax(2, 16), (2, 5, 7, 8), 4),
+    "shift_max_linear": (lambda: layers.DynamicShiftMax(4, 16, 1, (0.5,), (1.0,)), (2, 5, 7, 8), 4),
+}
+
+
+def normal(*shape, seed=0):
+    return np.random.RandomState(seed).standard_normal(shape).astype("float32")
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_common_conduct(name, tmp_path):
+    make, input_shape, weights = LAYERS[name]
+    check_layer(make(), input_shape, weights, tmp_path)
+
+
+def test_every_layer_is_checked():
+    assert {type(make()).__name__ for make, *_ in LAYERS.values()} <= {n for n in vars(layers) if n[0].isupper()}
+
+
+# Values computed by hand.
+
+
+def test_grouped_convolution_by_hand():
+    layer = layers.GroupedConv2D(2, groups=2)
+    layer.build((None, 1, 1, 4))
+    # (1, 1, channels / groups, filters): each filter sees two of the four channels.
+    layer.set_weights([np.array([[1.0, 3.0], [2.0, 4.0]]).reshape(1, 1, 2, 2), np.array([0.5, -0.5])])
+    outputs = layer(np.array([1.0, 10.0, 100.0, 1000.0], "float32").reshape(1, 1, 1, 4))
+    np.testing.assert_array_equal(np.ravel(outputs), [1 + 20 + 0.5, 300 + 4000 - 0.5])
+
+
+def test_shuffle_by_hand():
+    outputs = layers.ChannelShuffle(2)(np.arange(6.0, dtype="float32").reshape(1, 1, 1, 6))
+    np.testing.assert_array_equal(np.ravel(outputs), [0, 3, 1, 4, 2, 5])
+
+
+def test_shuffle_is_undone_by_the_complementary_shuffle():
+    x = normal(2, 3, 5, 24)
+    y = layers.ChannelShuffle(24 // 4)(layers.ChannelShuffle(4)(x))
+    np.testing.assert_array_equal(y, x)
+
+
+@pytest.mark.parametrize("axis", ("height", "width"))
+def test_axial_depthwise_by_hand(axis):
+    layer = layers.AxialDepthwiseConv2D(3, axis, stride=2)
+    shape = (1, 4, 1, 1) if axis == "height" else (1, 1, 4, 1)
+    layer.build(shape)
+    layer.set_weights([np.array([1.0, 10.0, 100.0]).reshape(layer.kernel.shape)])
+    outputs = layer(np.array([1.0, 2.0, 3.0, 4.0], "float32").reshape(shape))
+    # Windows (0, 1, 2) and (2, 3, 4): one zero before the first pixel, and none is reached behind the last.
+    np.testing.assert_array_equal(np.ravel(outputs), [210, 432])
+
+
+def test_axial_depthwise_multiplier_keeps_the_outputs_of_a_channel_together():
+    layer = layers.AxialDepthwiseConv2D(1, "height", depth_multiplier=2)
+    layer.build((1, 1, 1, 2))
+    layer.set_weights([np.array([1.0, 2.0, 3.0, 4.0]).reshape(1, 1, 2, 2)])
+    outputs = layer(np.array([1.0, 10.0], "float32").reshape(1, 1, 1, 2))
+    np.testing.assert_array_equal(np.ravel(outputs), [1, 2, 30, 40])
+
+
+def test_factorized_depthwise_is_the_outer_product_of_its_kernels():
+    layer = layers.MicroFactorizedDepthwiseConv2D(3, stride=2)
+    x = normal(2, 7, 9, 4)
+    outputs = layer(x)
+    vertical, horizontal = layer.get_weights()
+    padded = np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
+    expected = ops.depthwise_conv(padded, vertical * horizontal, 2, "valid")
+    np.testing.assert_allclose(outputs, expected, atol=1e-5)
+
+
+def test_factorized_pointwise_is_one_dense_matrix():
+    layer = layers.MicroFactorizedPointwiseConv2D(18, reduction=2)
+    x = normal(1, 18, 18, 18)
+    x[0, 0] = np.eye(18)
+    outputs = np.array(layer(x))
+    # The response to the unit vectors is the matrix, with no zero in it: every output sees every input.
+    matrix = outputs[0, 0]
+    assert layer.count_params() == 108 and np.all(matrix != 0) and np.linalg.matrix_rank(matrix) <= 9
+    np.testing.assert_allclose(outputs, x @ matrix, atol=1e-5)
+
+
+def test_shift_max_by_hand():
+    layer = layers.DynamicShiftMax(2, 1)
+    layer.build((1, 1, 1, 4))
+    x = np.array([1.0, -2.0, 3.0, -4.0], "float32").reshape(1, 1, 1, 4)
+    # With zero weights the coefficients are their offsets: a = 1, 1 and b = 0, 0.
+    layer.set_weights([np.zeros(w.shape) for w in layer.weights])
+    np.testing.assert_allclose(np.ravel(layer(x)), [1, -2, 3, -4], atol=1e-6)
+    # Biases in the order a1, b1, a2, b2: 1.5 saturates a quarter of [-2, 2] above the middle, -3 at the bottom.
+    bias = np.repeat([0.0, 1.5, -3.0, 3.0], 4)
+    layer.set_weights([*(np.zeros(w.shape) for w in layer.weights[:3]), bias])
+    # Pairs are swapped with the other group's, and inside it: the partner of 1 is -4, of -2 is 3.
+    partner = np.array([-4.0, 3.0, -2.0, 1.0])
+    expected = np.maximum(np.ravel(x) + partner, -np.ravel(x) + 2 * partner)
+    np.testing.assert_allclose(np.ravel(layer(x)), expected, atol=1e-5)
+
+
+def test_shift_permutation_by_hand():
+    np.testing.assert_array_equal(shift_permutation(6, 2), [4, 5, 3, 1, 2, 0])
+
+
+# What they refuse.
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: layers.GroupedConv2D(4, data_format="channels_first"), "`data_format` must be 'channels_last'"),
+        (lambda: layers.GroupedConv2D(5, groups=2), "evenly divisible by the number of groups.*5"),
+        (lambda: layers.GroupedConv2D(4, groups=2).build((None, 4, 4, 3)), "divisible by the number of groups.*3"),
+        (lambda: layers.ChannelShuffle(0), "`groups` must be a positive integer. Received: groups=0"),
+        (lambda: layers.ChannelShuffle(2.0), "`groups` must be a positive integer. Received: groups=2.0"),
+        (lambda: layers.ChannelShuffle(4).build((None, 2, 2, 6)), "`groups` must divide .* groups=4, input shape"),
+        (lambda: layers.AxialDepthwiseConv2D(4, "width"), "`kernel_size` must be .* odd .* kernel_size=4"),
+        (lambda: layers.AxialDepthwiseConv2D((3, 1), "width"), "`kernel_size` must be .* odd .* kernel_size="),
+        (lambda: layers.AxialDepthwiseConv2D(3, "depth"), "`axis` must be one of .* Received: axis='depth'"),
+        (lambda: layers.AxialDepthwiseConv2D(3, "width", 0), "`stride` must be a positive integer. .* stride=0"),
+        (lambda: layers.AxialDepthwiseConv2D(3, "width", 1, -1), "`depth_multiplier` must be .* depth_multiplier=-1"),
+        (lambda: layers.MicroFactorizedDepthwiseConv2D(2), "`kernel_size` must be .* odd .* kernel_size=2"),
+        (lambda: layers.MicroFactorizedPointwiseConv2D(9), "`reduction` must divide `filters`. .* filters=9"),
+        (
+            lambda: layers.MicroFactorizedPointwiseConv2D(18, groups=4).build((None, 2, 2, 18)),
+            r"`groups` must divide .* \(18, 9, 18\). Received: groups=4",
+        ),
+        (lambda: layers.DynamicShiftMax(0, 4), "`groups` must be a positive integer. Received: groups=0"),
+        (lambda: layers.DynamicShiftMax(2, 0.5), "`units` must be a positive integer. Received: units=0.5"),
+        (lambda: layers.DynamicShiftMax(2, 4, 3), "`pieces` must be 1 or 2. Received: pieces=3"),
+        (lambda: layers.DynamicShiftMax(2, 4, 2, (1.0,)), r"`offsets_a` must hold 2 numbers. .* offsets_a=\(1.0,\)"),
+        (lambda: layers.DynamicShiftMax(2, 4, 1, None, (1.0, 2.0)), "`offsets_b` must hold 1 numbers"),
+        (lambda: layers.DynamicShiftMax(4, 4).build((None, 2, 2, 6)), "`groups` must divide .* groups=4, input shape"),
+    ],
+)
+def test_refusals(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+# The forms of a kernel are the same function, with the same gradients.
+
+
+def outputs_and_gradients(form, *arguments):
+    """Values of `form(*arguments)` in a traced function, and the gradients of a weighted sum of them."""
+
+    @tf.function
+    def run(*tensors):
+        with tf.GradientTape() as tape:
+            tape.watch(tensors)
+            y = form(*tensors)
+            loss = tf.reduce_sum(y * tf.cos(tf.reshape(tf.range(tf.size(y), dtype=tf.float32), tf.shape(y))))
+        return (y, *tape.gradient(loss, tensors))
+
+    return [np.array(value) for value in run(*map(tf.constant, arguments))]
+
+
+def assert_same(form, reference, *arguments):
+    for ours, theirs in zip(
+        outputs_and_gradients(form, *arguments), outputs_and_gradients(reference, *arguments), strict=True
+    ):
+        np.testing.assert_allclose(ours, theirs, atol=1e-5 * np.abs(theirs).max())
+
+
+def in_export_scope(form, *arguments):
+    @tf.function
+    def run(*tensors):
+        with export_scope():
+            return form(*tensors)
+
+    return np.array(run(*map(tf.constant, arguments)))
+
+
+# Kernel size, groups, strides, padding, dilation, input channels, filters.
+CONVOLUTIONS = [
+    (1, 4, (1, 1), "valid", (1, 1), 8, 12),
+    (1, 4, (2, 2), "same", (1, 1), 8, 12),
+    (1, 4, (2, 1), "valid", (1, 1), 8, 12),
+    (1, 8, (1, 1), "valid", (1, 1), 240, 240),
+    (1, 8, (2, 2), "valid", (1, 1), 240, 240),
+    (3, 2, (1, 1), "same", (1, 1), 8, 12),
+    (3, 2, (2, 2), "valid", (1, 1), 8, 12),
+    (3, 4, (2, 2), "same", (1, 1), 8, 12),
+    (3, 2, (1, 1), "same", (2, 2), 8, 12),
+]
+
+
+def test_convolutions_stand_on_both_sides_of_the_block_diagonal_limit():
+    products = [channels * filters for size, *_, channels, filters in CONVOLUTIONS if size == 1]
+    assert min(products) <= _BLOCK_DIAGONAL_LIMIT < max(products)
+
+
+@pytest.mark.parametrize("case", CONVOLUTIONS, ids=str)
+def test_forms_of_the_grouped_convolution(case):
+    size, groups, strides, padding, dilation, channels, filters = case
+    x, kernel = normal(2, 6, 9, channels), normal(size, size, channels // groups, filters, seed=1)
+
+    def ours(x, kernel):
+        return grouped_conv(x, kernel, groups, strides, padding, dilation)
+
+    def by_group(x, kernel):
+        """The definition: a convolution for each slice of the channels."""
+        pairs = zip(tf.split(x, groups, axis=-1), tf.split(kernel, groups, axis=-1), strict=True)
+        return tf.concat([tf.nn.conv2d(a, b, strides, padding.upper(), dilations=dilation) for a, b in pairs], -1)
+
+    assert_same(ours, by_group, x, kernel)
+    expected = outputs_and_gradients(by_group, x, kernel)[0]
+    tolerance = 1e-5 * np.abs(expected).max()
+    np.testing.assert_allclose(in_export_scope(ours, x, kernel), expected, atol=tolerance)
+
+
+@pytest.mark.parametrize("case", CONVOLUTIONS, ids=str)
+def test_grouped_convolution_equals_that_of_keras(case):
+    size, groups, strides, padding, dilation, channels, filters = case
+    arguments = {"strides": strides, "padding": padding, "dilation_rate": dilation}
+    ours = layers.GroupedConv2D(filters, size, groups, **arguments)
+    keras_own = keras.layers.Conv2D(filters, size, groups=groups, **arguments)
+    inputs = keras.Input((6, 9, channels))
+    model = keras.Model(inputs, [ours(inputs), keras_own(inputs)])
+    assert [w.shape for w in ours.weights] == [w.shape for w in keras_own.weights]
+    ours.set_weights([normal(*w.shape) for w in ours.weights])
+    keras_own.set_weights(ours.get_weights())
+    ours_out, keras_out = model.predict(normal(2, 6, 9, channels), verbose=0)
+    np.testing.assert_allclose(ours_out, keras_out, atol=1e-5 * np.abs(keras_out).max())
+
+
+@pytest.mark.parametrize("multiplier", (1, 2))
+@pytest.mark.parametrize("kernel_size", (3, 5))
+@pytest.mark.parametrize("axis", ("height", "width"))
+def test_forms_of_the_axial_depthwise_convolution(axis, kernel_size, multiplier, monkeypatch):
+    x = normal(2, 7, 8, 3)
+    window = (kernel_size, 1) if axis == "height" else (1, kernel_size)
+    kernel = normal(*window, 3, multiplier, seed=1)
+
+    def ours(x, kernel):
+        return axial_depthwise_conv(x, kernel, axis, 2)
+
+    def definition(x, kernel):
+        """Stride 1 at every place, then every second one along the axis."""
+        y = tf.nn.depthwise_conv2d(x, kernel, (1, 1, 1, 1), "SAME")
+        return y[:, ::2] if axis == "height" else y[:, :, ::2]
+
+    for native in (True, False):
+        if native and not tensorflow_forms.unequal_strides_work():
+            continue
+        monkeypatch.setattr(tensorflow_forms, "unequal_strides_work", lambda native=native: native)
+        assert_same(ours, definition, x, kernel)
+        monkeypatch.undo()
+    expected = outputs_and_gradients(definition, x, kernel)[0]
+    np.testing.assert_allclose(in_export_scope(ours, x, kernel), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("exact_products", (True, False))
+@pytest.mark.parametrize(("channels", "groups"), [(8, 2), (8, 8), (8, 1), (96, 8), (192, 8), (240, 6)])
+def test_forms_of_the_channel_shift(channels, groups, exact_products, monkeypatch):
+    monkeypatch.setattr(tensorflow_forms, "_matmul_is_exact", lambda: exact_products)
+    x = normal(2, 3, 5, channels)
+
+    def definition(x):
+        return tf.gather(x, shift_permutation(channels, groups), axis=-1)
+
+    assert_same(lambda x: channel_shift(x, groups), definition, x)
+    np.testing.assert_array_equal(in_export_scope(lambda x: channel_shift(x, groups), x), definition(x))
+
+
+@pytest.mark.parametrize("pieces", (1, 2))
+def test_forms_of_shift_max(pieces):
+    x, coefficients = normal(1, 3, 5, 8), normal(1, 2 * pieces * 8, seed=1)
+
+    def definition(x, coefficients):
+        shifted = tf.gather(x, shift_permutation(8, 2), axis=-1)
+        parts = tf.split(coefficients[:, None, None], 2 * pieces, axis=-1)
+        sums = [a * x + b * shifted for a, b in zip(parts[::2], parts[1::2], strict=True)]
+        return tf.reduce_max(tf.stack(sums), axis=0)
+
+    def ours(x, coefficients):
+        return shift_max(x, coefficients, 2, pieces)
+
+    assert_same(ours, definition, x, coefficients)
+    expected = outputs_and_gradients(definition, x, coefficients)[0]
+    np.testing.assert_allclose(in_export_scope(ours, x, coefficients), expected, atol=1e-6)
+
+
+def test_export_scope_ends_with_its_block():
+    from keras_lightnets.kernels.export_scope import exporting
+
+    with pytest.raises(RuntimeError, match="inside"), export_scope():
+        assert exporting()
+        raise RuntimeError("inside")
+    assert not exporting()
+
+
+@pytest.mark.parametrize("policy", ("mixed_float16", "mixed_bfloat16"))
+def test_shift_max_stays_within_half_precision(policy):
+    x = normal(2, 4, 4, 8)
+    full = layers.DynamicShiftMax(2, 4)
+    half = layers.DynamicShiftMax(2, 4, dtype=policy)
+    full.build(x.shape)
+    half.build(x.shape)
+    full.set_weights([normal(*w.shape) for w in full.weights])
+    half.set_weights(full.get_weights())
+    np.testing.assert_allclose(np.array(ops.cast(half(x), "float32")), full(x), atol=0.15, rtol=0.05)
