@@ -1,0 +1,47 @@
+"""Files that are whole or absent, and the metadata that travels inside a model file."""
+
+import contextlib
+import json
+import os
+import zipfile
+from pathlib import Path
+
+from keras_lightnets.errors import UserError
+
+# A `.keras` file is a zip archive, and a `.tflite` file may have one at its end: flatbuffer readers ignore the tail.
+_MEMBER = "keras_lightnets.json"
+
+
+@contextlib.contextmanager
+def replacing(path):
+    """Yields a temporary name beside `path` with its suffix; the finished file takes the name `path`, a failed one goes."""
+    path = Path(path)
+    temporary = path.with_name(f".{path.stem}.partial{path.suffix}")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    except OSError as error:
+        raise UserError(f"Cannot write {path}: {error.strerror or error}. Free space there, or choose another place.") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_json(path, content):
+    """Writes `content` as JSON, whole or not at all."""
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=2) + "\n")
+
+
+def add_metadata(path, metadata):
+    """Appends `metadata`, a dict of JSON values, to a `.tflite` or `.keras` file."""
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr(_MEMBER, json.dumps(metadata))
+
+
+def read_metadata(path):
+    """Returns the metadata inside a `.tflite` or `.keras` file, or None if it has none."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return json.loads(archive.read(_MEMBER))
+    except (zipfile.BadZipFile, KeyError):
+        return None
