@@ -4,3 +4,12 @@ from keras_lightnets.applications.micronet import MicroNetM0 as MicroNetM0
 from keras_lightnets.applications.micronet import MicroNetM1 as MicroNetM1
 from keras_lightnets.applications.micronet import MicroNetM2 as MicroNetM2
 from keras_lightnets.applications.micronet import MicroNetM3 as MicroNetM3
+from keras_lightnets.applications.mobilenet import MobileNet as MobileNet
+from keras_lightnets.applications.mobilenet_v2 import MobileNetV2 as MobileNetV2
+from keras_lightnets.applications.mobilenet_v3 import MobileNetV3Large as MobileNetV3Large
+from keras_lightnets.applications.mobilenet_v3 import MobileNetV3Small as MobileNetV3Small
+from keras_lightnets.applications.rexnet import ReXNet as ReXNet
+from keras_lightnets.applications.rexnet import ReXNetLite as ReXNetLite
+from keras_lightnets.applications.rexnet import ReXNetR as ReXNetR
+from keras_lightnets.applications.shufflenet import ShuffleNet as ShuffleNet
+from keras_lightnets.applications.shufflenet_v2 import ShuffleNetV2 as ShuffleNetV2

@@ -1,0 +1,316 @@
+"""ReXNet: rethinking channel dimensions (Han et al., CVPR 2021, https://arxiv.org/abs/2007.00992).
+
+Sixteen inverted bottlenecks, each a few channels wider than the one before, so that no layer squeezes the rank out of
+its features: `ReXNet` at any width; `ReXNetLite` without squeeze-excite and SiLU and with multiples of 8 channels, for
+int8 on phones; `ReXNetR` with rounded channels. Layers, order and numbers are those of the authors' code
+(https://github.com/clovaai/rexnet), of ReXNetR those of timm. Input `(batch, 224, 224, 3)` by default, RGB pixels
+normalised by `preprocess_input`.
+
+Published ImageNet top-1 (paper's supplement, authors' README): ReXNet 0.9 77.2 %, 1.0 77.9 %, 1.1 78.6 %, 1.2 79.0 %,
+1.3 79.5 %, 1.4 79.8 %, 1.5 80.3 %, 2.0 81.6 %, 2.2 81.7 %, 3.0 82.8 %; ReXNetLite 1.0 76.2 %, 1.3 77.8 %, 1.5 78.6 %,
+2.0 80.2 %.
+"""
+
+import math
+import numbers
+from itertools import accumulate
+from typing import NamedTuple
+
+import keras
+from keras import layers
+
+from keras_lightnets.applications.contract import (
+    ARGUMENTS,
+    check_arguments,
+    finish,
+    image_input,
+    pooled,
+    refuse_channels_first,
+)
+from keras_lightnets.applications.decoding import decode_predictions as decode_predictions
+from keras_lightnets.applications.preprocessing import IMAGENET_STATISTICS
+from keras_lightnets.layers import PartialResidual
+
+preprocess_input = IMAGENET_STATISTICS
+
+# Layers that end the stem, a block or the features: the last one at each stride is a level of the feature pyramid.
+BLOCK_OUTPUTS = r"stem_act|block\d+_(project_bn|add)|features_act"
+
+
+class Stage(NamedTuple):
+    """Row of the architecture (paper's supplement); only the first block of a stage strides."""
+
+    repeats: int
+    expansion: int
+    stride: int
+    squeeze_excite: bool  # in ReXNetLite nowhere
+
+
+_STAGES = (
+    Stage(1, 1, 1, False),
+    Stage(2, 6, 2, False),
+    Stage(2, 6, 2, True),
+    Stage(3, 6, 2, True),
+    Stage(3, 6, 1, True),
+    Stage(5, 6, 2, True),
+)
+_BLOCKS = tuple(
+    stage._replace(repeats=1, stride=1 if repeat else stage.stride)
+    for stage in _STAGES
+    for repeat in range(stage.repeats)
+)
+
+
+class Config(NamedTuple):
+    """One network."""
+
+    alpha: float
+    growth: float  # channels from one block to the next, before alpha
+    features: int  # filters of the last convolution
+    divisor: int = 1  # of all channels
+    activation: str = "silu"
+    squeeze_excite: bool = True
+    units: int = 0  # of a hidden layer in the classifier; 0: none
+
+
+def _divisible(width, divisor):
+    """Rounds to a multiple of `divisor`: the nearest one, halves up, unless that loses more than a tenth."""
+    rounded = max(divisor, int(width + divisor / 2) // divisor * divisor)
+    return rounded + divisor if rounded < 0.9 * width else rounded
+
+
+def _widths(config):
+    """Returns the channels of the stem and after each block.
+
+    The weights of the authors have the widths that float64 gives when the growth is summed up first and multiplied
+    then, rounded with halves to even; in any other way some block is a channel off.
+    """
+    # A network narrower than 1.0 keeps the width of its stem and of its first block.
+    shrink = min(config.alpha, 1.0)
+    exact = (32 / shrink, *accumulate([config.growth] * (len(_BLOCKS) - 1), initial=16 / shrink))
+    return [_divisible(round(width * config.alpha), config.divisor) for width in exact]
+
+
+def _uniform(fan_in):
+    """The authors' initialiser of weights and biases, PyTorch's default."""
+    return keras.initializers.RandomUniform(-(fan_in**-0.5), fan_in**-0.5)
+
+
+def _batch_norm(name):
+    return layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=name)
+
+
+def _activation(kind, name):
+    return layers.ReLU(6.0, name=name) if kind == "relu6" else layers.Activation(kind, name=name)
+
+
+def _pointwise(x, filters, use_bias, name):
+    channels = x.shape[-1]
+    return layers.Conv2D(
+        filters,
+        1,
+        use_bias=use_bias,
+        kernel_initializer=_uniform(channels),
+        bias_initializer=_uniform(channels),
+        name=name,
+    )(x)
+
+
+def _depthwise(x, stride, name):
+    if stride == 2:
+        x = layers.ZeroPadding2D(1, name=f"{name}_pad")(x)
+    conv = layers.DepthwiseConv2D(
+        3,
+        strides=stride,
+        padding="same" if stride == 1 else "valid",
+        use_bias=False,
+        depthwise_initializer=_uniform(9),
+        name=name,
+    )
+    return _batch_norm(f"{name}_bn")(conv(x))
+
+
+def _squeeze_excite(x, squeezed, name):
+    """Scales the channels; unlike the common one, with batch normalisation inside."""
+    scale = layers.GlobalAveragePooling2D(keepdims=True, name=f"{name}_pool")(x)
+    scale = _pointwise(scale, squeezed, True, f"{name}_squeeze")
+    scale = _batch_norm(f"{name}_squeeze_bn")(scale)
+    scale = layers.ReLU(name=f"{name}_relu")(scale)
+    scale = _pointwise(scale, x.shape[-1], True, f"{name}_excite")
+    scale = layers.Activation("sigmoid", name=f"{name}_sigmoid")(scale)
+    return layers.Multiply(name=f"{name}_multiply")([x, scale])
+
+
+def _block(x, row, out, config, name):
+    """Inverted bottleneck: ReLU6 comes after the squeeze-excite, and nothing after the projection."""
+    shortcut = x
+    if row.expansion != 1:
+        x = _pointwise(x, row.expansion * x.shape[-1], False, f"{name}_expand")
+        x = _batch_norm(f"{name}_expand_bn")(x)
+        x = _activation(config.activation, f"{name}_expand_act")(x)
+    x = _depthwise(x, row.stride, f"{name}_depthwise")
+    if row.squeeze_excite and config.squeeze_excite:
+        x = _squeeze_excite(x, _divisible(x.shape[-1] // 12, config.divisor), f"{name}_se")
+    x = layers.ReLU(6.0, name=f"{name}_relu6")(x)
+    x = _pointwise(x, out, False, f"{name}_project")
+    x = _batch_norm(f"{name}_project_bn")(x)
+    if row.stride == 1 and shortcut.shape[-1] <= out:
+        x = PartialResidual(name=f"{name}_add")([x, shortcut])
+    return x
+
+
+def _stem(x, filters, activation):
+    fan_in = 9 * x.shape[-1]
+    x = layers.ZeroPadding2D(1, name="stem_pad")(x)
+    x = layers.Conv2D(filters, 3, strides=2, use_bias=False, kernel_initializer=_uniform(fan_in), name="stem")(x)
+    x = _batch_norm("stem_bn")(x)
+    return _activation(activation, "stem_act")(x)
+
+
+def _dense(x, units, activation, name):
+    fan_in = x.shape[-1]
+    return layers.Dense(
+        units, activation, kernel_initializer=_uniform(fan_in), bias_initializer=_uniform(fan_in), name=name
+    )(x)
+
+
+def _head(x, config, classes, classifier_activation):
+    if config.units:
+        x = _dense(x, config.units, None, "fc")
+        x = _batch_norm("fc_bn")(x)
+        x = _activation(config.activation, "fc_act")(x)
+    x = layers.Dropout(0.2, name="dropout")(x)
+    return _dense(x, classes, classifier_activation, "predictions")
+
+
+def _rexnet(
+    config,
+    include_top,
+    weights,
+    input_tensor,
+    input_shape,
+    pooling,
+    classes,
+    classifier_activation,
+    name,
+):
+    refuse_channels_first("ReXNet")
+    check_arguments(weights, include_top, classes, classifier_activation)
+    inputs = image_input(input_tensor, input_shape, include_top)
+    stem, *outs = _widths(config)
+    x = _stem(inputs, stem, config.activation)
+    for number, (row, out) in enumerate(zip(_BLOCKS, outs, strict=True), 1):
+        x = _block(x, row, out, config, f"block{number}")
+    x = _pointwise(x, config.features, False, "features")
+    x = _batch_norm("features_bn")(x)
+    x = _activation(config.activation, "features_act")(x)
+    x = pooled(x, "avg" if include_top else pooling)
+    if include_top:
+        x = _head(x, config, classes, classifier_activation)
+    return finish(inputs, x, name, weights)
+
+
+def _check_alpha(alpha):
+    if isinstance(alpha, bool) or not isinstance(alpha, numbers.Real) or not 0 < alpha < math.inf:
+        raise ValueError(f"`alpha` must be a positive number. Received: alpha={alpha}")
+    return float(alpha)
+
+
+def ReXNet(
+    alpha=1.0,
+    include_top=True,
+    weights="imagenet",
+    input_tensor=None,
+    input_shape=None,
+    pooling=None,
+    classes=1000,
+    classifier_activation="softmax",
+    name=None,
+):
+    """ReXNet; at width 1.0 4.80 million parameters and 398 million multiply-adds at 224x224."""
+    alpha = _check_alpha(alpha)
+    config = Config(alpha, growth=180 / len(_BLOCKS), features=max(1, int(1280 * alpha)))
+    name = name or f"rexnet_{alpha}"
+    return _rexnet(
+        config, include_top, weights, input_tensor, input_shape, pooling, classes, classifier_activation, name
+    )
+
+
+def ReXNetLite(
+    alpha=1.0,
+    include_top=True,
+    weights="imagenet",
+    input_tensor=None,
+    input_shape=None,
+    pooling=None,
+    classes=1000,
+    classifier_activation="softmax",
+    name=None,
+):
+    """ReXNet-lite for int8; at width 1.0 4.74 million parameters and 407 million multiply-adds at 224x224."""
+    alpha = _check_alpha(alpha)
+    config = Config(
+        alpha,
+        growth=164 / (len(_BLOCKS) - 1),
+        features=int(1280 * max(alpha, 1.0)),
+        divisor=8,
+        activation="relu6",
+        squeeze_excite=False,
+        units=1024,
+    )
+    name = name or f"rexnet_lite_{alpha}"
+    return _rexnet(
+        config, include_top, weights, input_tensor, input_shape, pooling, classes, classifier_activation, name
+    )
+
+
+def ReXNetR(
+    alpha=1.0,
+    include_top=True,
+    weights="imagenet",
+    input_tensor=None,
+    input_shape=None,
+    pooling=None,
+    classes=1000,
+    classifier_activation="softmax",
+    name=None,
+):
+    """ReXNet with multiples of 8 channels, from width 3.0 on of 16; at width 1.0 4.88 million parameters."""
+    alpha = _check_alpha(alpha)
+    divisor = 8 if alpha < 3.0 else 16
+    features = _divisible(1280 * alpha, divisor)
+    config = Config(alpha, growth=180 / len(_BLOCKS), features=features, divisor=divisor)
+    name = name or f"rexnet_r_{alpha}"
+    return _rexnet(
+        config, include_top, weights, input_tensor, input_shape, pooling, classes, classifier_activation, name
+    )
+
+
+_DETAILS = """
+
+{arguments}    ValueError: for an `alpha` that is not a positive number.
+
+Reference:
+    Han et al., Rethinking Channel Dimensions for Efficient Model Design, CVPR 2021; {source}.
+
+Example:
+
+>>> model = keras_lightnets.{builder}(alpha=1.3, weights=None, input_shape=(64, 64, 3), classes=10)
+>>> model.output_shape
+(None, 10)
+"""
+_ALPHA = """Args:
+    alpha: positive number, the width as a multiple of 1.0's; published are {published}. Below 1.0 the stem and the
+        first block do not shrink. Defaults to 1.0.
+"""
+
+for _builder, _published, _source in (
+    (ReXNet, "0.6, 0.9 to 1.5 in steps of 0.1, 2.0, 2.2, 3.0", "layers and numbers from the authors' code"),
+    (ReXNetLite, "1.0, 1.3, 1.5, 2.0", "layers and numbers from the authors' code, the only description"),
+    (ReXNetR, "1.0, 1.3, 1.5, 2.0, 3.0", "channels from timm's rexnetr models"),
+):
+    _builder.__doc__ = f"{_builder.__doc__}" + _DETAILS.format(
+        arguments=ARGUMENTS.replace("Args:\n", _ALPHA.format(published=_published), 1),
+        builder=_builder.__name__,
+        source=_source,
+    )
