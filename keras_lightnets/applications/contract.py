@@ -1,5 +1,7 @@
 """The `keras.applications` contract, once for every builder: arguments checked, input opened, head closed, weights loaded."""
 
+import math
+import numbers
 import os
 import warnings
 
@@ -42,6 +44,12 @@ def check_arguments(weights, include_top, classes, classifier_activation, availa
             )
 
 
+def check_alpha(alpha):
+    """Raises a ValueError unless the width multiplier `alpha` is a positive number."""
+    if isinstance(alpha, bool) or not isinstance(alpha, numbers.Real) or not 0 < alpha < math.inf:
+        raise ValueError(f"`alpha` must be a positive number. Received: alpha={alpha}")
+
+
 def refuse_channels_first(builder):
     """Raises a ValueError naming `builder` if Keras is set to `channels_first`."""
     if keras.config.image_data_format() != "channels_last":
@@ -51,17 +59,46 @@ def refuse_channels_first(builder):
         )
 
 
-def image_input(input_tensor, input_shape, include_top, default_size=224, min_size=32, default_shape=None):
+def channel_axis():
+    """Returns the axis of the channels in Keras' data format: 1 or -1."""
+    return 1 if keras.config.image_data_format() == "channels_first" else -1
+
+
+def keras_donor(builder, weights, input_tensor, **arguments):
+    """Builds the network of `keras.applications` whose ImageNet weights a network of ours takes over.
+
+    Names, hashes and cache of the files, and the errors of a failed download, are thus Keras' own.
+
+    Args:
+        builder: function of `keras.applications`.
+        weights: the `weights` argument of our builder.
+        input_tensor: the `input_tensor` argument of our builder.
+        **arguments: the arguments that both builders share.
+
+    Returns:
+        A `keras.Model`, or None if `weights` is not "imagenet".
+
+    Raises:
+        ValueError: for arguments that released weights do not exist for.
+    """
+    if weights != "imagenet":
+        return None
+    if keras.backend.is_keras_tensor(input_tensor):
+        # Its shape matters, but not the graph that it comes from.
+        input_tensor = keras.Input(batch_shape=input_tensor.shape)
+    return builder(weights=weights, input_tensor=input_tensor, **arguments)
+
+
+def image_input(input_tensor, input_shape, include_top, default_size=224, min_size=32):
     """Opens the input of a network, checking the shapes.
 
     Args:
         input_tensor: None or Keras tensor to build upon.
         input_shape: None or `(height, width, channels)` without the batch, in Keras' data format.
-        include_top: bool; a classifier on top wants a known size.
-        default_size: int, height and width where nothing else is said. Defaults to 224.
+        include_top: bool; with a classifier on top an `input_shape` must state the size.
+        default_size: int, height and width under a classifier where nothing else is said, or None for a classifier
+            that takes any size. Defaults to 224.
         min_size: int, smallest height and width. Defaults to 32.
-        default_shape: shape to use where none is given. Defaults to None: `default_size` squared with a top,
-            unknown height and width without.
 
     Returns:
         A Keras tensor `(batch, height, width, channels)`.
@@ -83,7 +120,7 @@ def image_input(input_tensor, input_shape, include_top, default_size=224, min_si
         input_shape = tensor_shape
     if input_shape is None:
         size = default_size if include_top else None
-        input_shape = default_shape or ((3, size, size) if channels_first else (size, size, 3))
+        input_shape = (3, size, size) if channels_first else (size, size, 3)
     input_shape = tuple(input_shape)
     if len(input_shape) != 3:
         raise ValueError(f"`input_shape` must be a tuple of three integers. Received: input_shape={input_shape}")
@@ -95,7 +132,7 @@ def image_input(input_tensor, input_shape, include_top, default_size=224, min_si
         raise ValueError(
             f"Input size must be at least {min_size}x{min_size}; Received: input_shape={input_shape}"
         )
-    if include_top and None in sides and default_shape is None:
+    if include_top and None in sides and default_size is not None and input_tensor is None:
         raise ValueError(
             "If `include_top` is True, you should specify a static `input_shape`. "
             f"Received: input_shape={input_shape}"
@@ -119,8 +156,18 @@ def pooled(x, pooling):
     return pools[pooling](name=f"{pooling}_pool")(x)
 
 
-def finish(inputs, outputs, name, weights):
-    """Closes the graph into a model, from the first input on, and loads `weights` if they are a path.
+def finish(inputs, outputs, name, weights, donor=None):
+    """Closes the graph into a model, from the first input on, and gives it its weights.
+
+    Args:
+        inputs: the input that `image_input` opened.
+        outputs: Keras tensor, output of the model.
+        name: str, name of the model.
+        weights: None or the path of a weights file.
+        donor: the model of `keras_donor` to take the weights from instead. Defaults to None.
+
+    Returns:
+        A functional `keras.Model`.
 
     Raises:
         ValueError: if the file does not fit the network, naming the file.
@@ -128,7 +175,11 @@ def finish(inputs, outputs, name, weights):
     # `inputs` may be a tensor in the middle of another graph: the model starts where that graph starts.
     sources = keras.utils.get_source_inputs(inputs)
     model = keras.Model(sources[0] if len(sources) == 1 else sources, outputs, name=name)
-    if weights is not None:
+    if donor is not None:
+        for layer in donor.layers:
+            if layer.weights:
+                model.get_layer(layer.name).set_weights(layer.get_weights())
+    elif weights is not None:
         try:
             model.load_weights(weights)
         except (ValueError, KeyError, OSError) as error:

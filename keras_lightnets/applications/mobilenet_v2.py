@@ -1,0 +1,168 @@
+"""MobileNetV2: inverted residuals and linear bottlenecks (Sandler et al., CVPR 2018, https://arxiv.org/abs/1801.04381).
+
+Seventeen blocks that widen, convolve depthwise and project back without an activation, so that the thin ends carry the
+shortcut. `MobileNetV2` is `keras.applications.MobileNetV2`: its arguments, layers, names and weight files. Input
+`(batch, 224, 224, 3)` by default, RGB pixels scaled to [-1, 1] by `preprocess_input`.
+
+Published ImageNet top-1 at 224x224 (TensorFlow's released models): alpha 1.4 75.0 %, 1.3 74.4 %, 1.0 71.8 %,
+0.75 69.8 %, 0.5 65.4 %, 0.35 60.3 %.
+"""
+
+from typing import NamedTuple
+
+import keras
+from keras import layers
+
+from keras_lightnets.applications.contract import (
+    ARGUMENTS,
+    channel_axis,
+    check_alpha,
+    check_arguments,
+    finish,
+    image_input,
+    keras_donor,
+    pooled,
+)
+from keras_lightnets.applications.decoding import decode_predictions as decode_predictions
+from keras_lightnets.applications.preprocessing import SYMMETRIC
+
+preprocess_input = SYMMETRIC
+
+# Names of the layers that end the stem, a block, or the features.
+BLOCK_OUTPUTS = r"Conv1_relu|(expanded_conv|block_\d+)_(project_BN|add)|out_relu"
+
+
+class Stage(NamedTuple):
+    """Row of Table 2; only the first block of a stage strides."""
+
+    expansion: int
+    channels: int
+    repeats: int
+    stride: int
+
+
+_STAGES = (
+    Stage(1, 16, 1, 1),
+    Stage(6, 24, 2, 2),
+    Stage(6, 32, 3, 2),
+    Stage(6, 64, 4, 2),
+    Stage(6, 96, 3, 1),
+    Stage(6, 160, 3, 2),
+    Stage(6, 320, 1, 1),
+)
+
+
+def make_divisible(width, divisor=8):
+    """Rounds `width` to a multiple of `divisor`: the nearest, halves up, unless that loses more than a tenth."""
+    rounded = max(divisor, int(width + divisor / 2) // divisor * divisor)
+    return rounded + divisor if rounded < 0.9 * width else rounded
+
+
+def batch_norm(x, name):
+    """Batch normalisation with the momentum and epsilon of the later MobileNets."""
+    return layers.BatchNormalization(axis=channel_axis(), momentum=0.999, epsilon=1e-3, name=name)(x)
+
+
+def depthwise(x, kernel, stride, name, pad_name):
+    """Depthwise convolution; with stride 2, padded to halve odd sizes upwards, as TensorFlow's `same` does."""
+    if stride == 2:
+        height, width = x.shape[2:] if channel_axis() == 1 else x.shape[1:3]
+        after = kernel // 2
+        # Unknown sizes count as even.
+        padding = tuple((after - (not side or side % 2 == 0), after) for side in (height, width))
+        x = layers.ZeroPadding2D(padding, name=pad_name)(x)
+    conv = layers.DepthwiseConv2D(
+        kernel, strides=stride, padding="same" if stride == 1 else "valid", use_bias=False, name=name
+    )
+    return conv(x)
+
+
+def _block(x, expansion, filters, stride, name):
+    """Inverted residual: expand, convolve depthwise, project; no activation after the projection."""
+    shortcut = x
+    channels = x.shape[channel_axis()]
+    if expansion != 1:
+        x = layers.Conv2D(expansion * channels, 1, padding="same", use_bias=False, name=f"{name}_expand")(x)
+        x = batch_norm(x, f"{name}_expand_BN")
+        x = layers.ReLU(6.0, name=f"{name}_expand_relu")(x)
+    x = depthwise(x, 3, stride, f"{name}_depthwise", f"{name}_pad")
+    x = batch_norm(x, f"{name}_depthwise_BN")
+    x = layers.ReLU(6.0, name=f"{name}_depthwise_relu")(x)
+    x = layers.Conv2D(filters, 1, padding="same", use_bias=False, name=f"{name}_project")(x)
+    x = batch_norm(x, f"{name}_project_BN")
+    if stride == 1 and channels == filters:
+        x = layers.Add(name=f"{name}_add")([shortcut, x])
+    return x
+
+
+def _features(x, alpha):
+    x = layers.Conv2D(make_divisible(32 * alpha), 3, strides=2, padding="same", use_bias=False, name="Conv1")(x)
+    x = batch_norm(x, "bn_Conv1")
+    x = layers.ReLU(6.0, name="Conv1_relu")(x)
+    number = 0
+    for stage in _STAGES:
+        for repeat in range(stage.repeats):
+            name = f"block_{number}" if number else "expanded_conv"
+            filters = make_divisible(int(stage.channels * alpha))
+            x = _block(x, stage.expansion, filters, 1 if repeat else stage.stride, name)
+            number += 1
+    # A narrow network keeps its wide features.
+    x = layers.Conv2D(make_divisible(1280 * max(alpha, 1.0)), 1, use_bias=False, name="Conv_1")(x)
+    x = batch_norm(x, "Conv_1_bn")
+    return layers.ReLU(6.0, name="out_relu")(x)
+
+
+def MobileNetV2(
+    input_shape=None,
+    alpha=1.0,
+    include_top=True,
+    weights="imagenet",
+    input_tensor=None,
+    pooling=None,
+    classes=1000,
+    classifier_activation="softmax",
+    name=None,
+):
+    """MobileNetV2, 3.5 million parameters and 301 million multiply-adds at 224x224."""
+    check_arguments(weights, include_top, classes, classifier_activation, available=("imagenet",))
+    check_alpha(alpha)
+    donor = keras_donor(
+        keras.applications.MobileNetV2,
+        weights,
+        input_tensor,
+        input_shape=input_shape,
+        alpha=alpha,
+        include_top=include_top,
+        name=name,
+    )
+    inputs = image_input(input_tensor, input_shape, include_top)
+    x = _features(inputs, alpha)
+    x = pooled(x, "avg" if include_top else pooling)
+    if include_top:
+        x = layers.Dense(classes, activation=classifier_activation, name="predictions")(x)
+    height = inputs.shape[2 if channel_axis() == 1 else 1]
+    # The donor's name tells the size that its weights were trained at.
+    name = donor.name if donor else name or f"mobilenetv2_{alpha:.2f}_{height}"
+    return finish(inputs, x, name, weights, donor)
+
+
+MobileNetV2.__doc__ += f"""
+
+{
+    ARGUMENTS.replace(
+        "Args:",
+        '''Args:
+    alpha: positive number, multiplies the channels of every layer, rounded to multiples of 8, but those of the last
+        convolution only above 1.0; "imagenet" has 0.35, 0.5, 0.75, 1.0, 1.3 and 1.4. Defaults to 1.0.''',
+    )
+}
+Reference:
+    Sandler et al., MobileNetV2: Inverted Residuals and Linear Bottlenecks, CVPR 2018, Table 2; layers and weights from
+    `keras.applications`.
+
+Example:
+
+>>> model = keras_lightnets.MobileNetV2(input_shape=(64, 64, 3), alpha=0.35, weights=None, classes=10)
+>>> model.output_shape
+(None, 10)
+"""
