@@ -57,11 +57,24 @@ def calibrated_scales(model, images):
     Without them the signal of a deep network with random weights explodes or vanishes, and a comparison proves nothing.
     """
     scales = {}
-    for layer in model.layers:
-        if isinstance(layer, keras.layers.BatchNormalization):
-            seed_weights(model, scales)
-            features = keras.Model(model.inputs, layer.output).predict(images, verbose=0)
+    seed_weights(model, scales)
+
+    def calibrating(layer, call):
+        def calibrated_call(*args, **kwargs):
+            features = keras.ops.convert_to_numpy(call(*args, **kwargs))
             scales[layer.name] = float(f"{features.std():.3g}")
+            seed_weights(layer, scales)
+            return call(*args, **kwargs)
+
+        return calibrated_call
+
+    # A single eager pass: whatever stands before a layer is calibrated when its turn comes.
+    normalizations = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    for layer in normalizations:
+        layer.call = calibrating(layer, layer.call)
+    model(images)
+    for layer in normalizations:
+        del layer.call
     return scales
 
 

@@ -1,0 +1,283 @@
+"""ShuffleNet: an extremely efficient CNN for mobile devices (Zhang et al., CVPR 2018, https://arxiv.org/abs/1707.01083).
+
+Residual units of grouped 1x1 convolutions, with a channel shuffle so that the groups hear of each other. Units, widths
+at 1x and order are the paper's; the batch normalisation and ReLU of the stem, which it does not print, are in every
+implementation. Input `(batch, 224, 224, 3)` by default, RGB pixels normalised by `preprocess_input`.
+
+Published ImageNet top-1 (paper, Tables 2 and 5), and multiply-adds with the classifier:
+
+| groups            | 1      | 2      | 3      | 4      | 8      | million multiply-adds |
+|-------------------|--------|--------|--------|--------|--------|-----------------------|
+| 0.25x             | 42.9 % | 43.2 % | 45.0 % | 45.8 % | 47.3 % | 11.0 to 13.0          |
+| 0.5x              | 54.9 % | 55.6 % | 56.8 % | 58.4 % | 57.7 % | 37.6 to 40.5          |
+| 1x                | 66.4 % | 67.3 % | 67.4 % | 67.2 % | 67.6 % | 134 to 143            |
+| 1.5x              |        |        | 71.5 % |        |        | 300                   |
+| 2x                |        |        | 73.7 % |        |        | 524                   |
+| 0.5x, "shallow"   |        |        | 57.2 % |        |        | 41.6                  |
+| 0.5x, "arch2"     |        |        |        |        | 57.3 % | 43.0                  |
+"""
+
+import math
+from typing import NamedTuple
+
+import keras
+from keras import layers
+
+from keras_lightnets.applications.contract import (
+    ARGUMENTS,
+    check_alpha,
+    check_arguments,
+    finish,
+    image_input,
+    pooled,
+    refuse_channels_first,
+)
+from keras_lightnets.applications.decoding import decode_predictions as decode_predictions
+from keras_lightnets.applications.preprocessing import IMAGENET_STATISTICS
+from keras_lightnets.layers import ChannelShuffle, GroupedConv2D
+
+preprocess_input = IMAGENET_STATISTICS
+
+# Names of the layers that end the stem, a unit, or the features.
+BLOCK_OUTPUTS = r"stem_relu|stem_pool|stage\d_unit\d_(concat|relu)"
+
+# Table 1: channels of stage 2 at 1x by number of groups; stages 3 and 4 have twice and four times as many.
+_STAGE_2 = {1: 144, 2: 200, 3: 240, 4: 272, 8: 384}
+_STEM = 24
+
+
+class Variant(NamedTuple):
+    """Depth of a network, and how much wider it is than `alpha` says."""
+
+    units: tuple[int, int, int]  # of stages 2, 3 and 4; the first of each has stride 2
+    widening: float
+
+
+# The paper's first version (arXiv v1) drops units and widens the maps to restore the complexity, but not by how much.
+_VARIANTS = {
+    "standard": Variant((4, 8, 4), 1.0),
+    # Gives tensorpack's 224-416-832 channels at 0.5x g=8, and the paper's 40 million multiply-adds for other groups.
+    "arch2": Variant((4, 6, 4), 1.0625),
+    # Gives 180-360-720 channels at 0.5x g=3, those of 0.75x, and 41.6 million where the paper has 40.
+    "shallow": Variant((2, 4, 2), 1.5),
+}
+
+
+class Config(NamedTuple):
+    """One network: channels of the stem and of stages 2, 3 and 4, and units of these stages."""
+
+    groups: int
+    stem: int
+    stages: tuple[int, int, int]
+    units: tuple[int, int, int]
+
+
+class Order(NamedTuple):
+    """Where implementations differ without saying so; weights of one fit no other."""
+
+    inverse_shuffle: bool  # channels viewed as (n, groups) instead of (groups, n)
+    shuffle_after_depthwise: bool
+    shortcut_first: bool  # in the concatenation of a strided unit
+
+
+# The paper's, pytorchcv's and tf2cv's; and that of the first author's laboratory (megvii-model/ShuffleNet-Series).
+PAPER = Order(inverse_shuffle=False, shuffle_after_depthwise=False, shortcut_first=False)
+MEGVII = Order(inverse_shuffle=True, shuffle_after_depthwise=True, shortcut_first=True)
+
+
+def config(groups, alpha, variant):
+    """Returns the `Config` of a public network.
+
+    Channels are rounded up to what the groups divide everywhere: a quarter of each stage, and what a stage adds.
+
+    Raises:
+        ValueError: for other groups or variants, or an `alpha` that is not positive.
+    """
+    if groups not in _STAGE_2:
+        raise ValueError(f"`groups` must be one of {', '.join(map(str, _STAGE_2))}. Received: groups={groups!r}")
+    check_alpha(alpha)
+    if variant not in _VARIANTS:
+        raise ValueError(f"`variant` must be one of {', '.join(map(repr, _VARIANTS))}. Received: variant={variant!r}")
+    units, widening = _VARIANTS[variant]
+    stages = tuple(_multiple(_STAGE_2[groups] * 2**stage * alpha * widening, 4 * groups) for stage in range(3))
+    return Config(groups, _multiple(_STEM * alpha, groups), stages, units)
+
+
+def _multiple(channels, divisor):
+    """The next multiple of `divisor`; 240.00000000000003 channels are 240."""
+    return math.ceil(round(channels / divisor, 6)) * divisor
+
+
+def normal(stddev):
+    """The initialiser of the authors' code, where `stddev` is 0.01 for the ends and 1 / inputs in between."""
+    return keras.initializers.RandomNormal(stddev=stddev)
+
+
+def batch_norm(name):
+    """Batch normalisation with PyTorch's constants and the authors' initial offset."""
+    return layers.BatchNormalization(
+        momentum=0.9, epsilon=1e-5, beta_initializer=keras.initializers.Constant(1e-4), name=name
+    )
+
+
+def stem(x, filters):
+    """3x3 convolution and 3x3 maximum, each with stride 2."""
+    x = layers.ZeroPadding2D(1, name="stem_pad")(x)
+    x = layers.Conv2D(filters, 3, strides=2, use_bias=False, kernel_initializer=normal(0.01), name="stem_conv")(x)
+    x = batch_norm("stem_bn")(x)
+    x = layers.ReLU(name="stem_relu")(x)
+    # Nothing is below zero after the ReLU, so zeros pad the maximum as well as minus infinity would.
+    x = layers.ZeroPadding2D(1, name="stem_pool_pad")(x)
+    return layers.MaxPooling2D(3, 2, name="stem_pool")(x)
+
+
+def depthwise(x, stride, name):
+    """3x3 depthwise convolution, padded by one on every side, and batch normalisation without activation."""
+    if stride == 2:
+        x = layers.ZeroPadding2D(1, name=f"{name}_pad")(x)
+    conv = layers.DepthwiseConv2D(
+        3,
+        strides=stride,
+        padding="valid" if stride == 2 else "same",
+        use_bias=False,
+        depthwise_initializer=normal(1.0),
+        name=name,
+    )
+    return batch_norm(f"{name}_bn")(conv(x))
+
+
+def head(x, classes, classifier_activation):
+    """Dense layer and activation, on pooled features."""
+    x = layers.Dense(classes, kernel_initializer=normal(0.01), name="logits")(x)
+    return layers.Activation(classifier_activation, name="predictions")(x)
+
+
+def _pointwise(x, filters, groups, name):
+    conv = GroupedConv2D(
+        filters, groups=groups, use_bias=False, kernel_initializer=normal(groups / x.shape[-1]), name=name
+    )
+    return batch_norm(f"{name}_bn")(conv(x))
+
+
+def _shuffle(x, groups, inverse, name):
+    if groups == 1:
+        return x
+    return ChannelShuffle(x.shape[-1] // groups if inverse else groups, name=name)(x)
+
+
+def _unit(x, out, stride, first_groups, groups, order, name):
+    """ShuffleNet unit (Figure 2): the bottleneck has a quarter of the output channels."""
+    shortcut = x
+    x = _pointwise(x, out // 4, first_groups, f"{name}_compress")
+    x = layers.ReLU(name=f"{name}_compress_relu")(x)
+    if not order.shuffle_after_depthwise:
+        x = _shuffle(x, groups, order.inverse_shuffle, f"{name}_shuffle")
+    x = depthwise(x, stride, f"{name}_depthwise")
+    if order.shuffle_after_depthwise:
+        x = _shuffle(x, groups, order.inverse_shuffle, f"{name}_shuffle")
+    if stride == 1:
+        x = _pointwise(x, out, groups, f"{name}_expand")
+        x = layers.Add(name=f"{name}_add")([x, shortcut])
+        return layers.ReLU(name=f"{name}_relu")(x)
+    # The pooled shortcut fills up the channels. It is positive already: the ReLU can come before the concatenation.
+    x = _pointwise(x, out - shortcut.shape[-1], groups, f"{name}_expand")
+    x = layers.ReLU(name=f"{name}_expand_relu")(x)
+    # Averages count the zeros of the border.
+    shortcut = layers.ZeroPadding2D(1, name=f"{name}_pool_pad")(shortcut)
+    shortcut = layers.AveragePooling2D(3, 2, name=f"{name}_pool")(shortcut)
+    return layers.Concatenate(name=f"{name}_concat")([shortcut, x] if order.shortcut_first else [x, shortcut])
+
+
+def _shufflenet(
+    config,
+    order,
+    include_top,
+    weights,
+    input_tensor,
+    input_shape,
+    pooling,
+    classes,
+    classifier_activation,
+    name,
+):
+    refuse_channels_first("ShuffleNet")
+    check_arguments(weights, include_top, classes, classifier_activation)
+    inputs = image_input(input_tensor, input_shape, include_top)
+    x = stem(inputs, config.stem)
+    # The stem has too few channels for groups, so the first unit compresses without them.
+    first_groups = 1
+    for stage, (out, units) in enumerate(zip(config.stages, config.units, strict=True), 2):
+        for unit in range(1, units + 1):
+            stride = 2 if unit == 1 else 1
+            x = _unit(x, out, stride, first_groups, config.groups, order, f"stage{stage}_unit{unit}")
+            first_groups = config.groups
+    x = head(pooled(x, "avg"), classes, classifier_activation) if include_top else pooled(x, pooling)
+    return finish(inputs, x, name, weights)
+
+
+def ShuffleNet(
+    groups=3,
+    alpha=1.0,
+    variant="standard",
+    include_top=True,
+    weights="imagenet",
+    input_tensor=None,
+    input_shape=None,
+    pooling=None,
+    classes=1000,
+    classifier_activation="softmax",
+    name=None,
+):
+    """ShuffleNet of any number of groups and width."""
+    network = config(groups, alpha, variant)
+    if name is None:
+        prefix = "shufflenet" if variant == "standard" else f"shufflenet_{variant}"
+        name = f"{prefix}_g{groups}_{float(alpha)}"
+    return _shufflenet(
+        network,
+        PAPER,
+        include_top,
+        weights,
+        input_tensor,
+        input_shape,
+        pooling,
+        classes,
+        classifier_activation,
+        name,
+    )
+
+
+_ARGUMENTS = ARGUMENTS.replace(
+    "Args:\n",
+    """Args:
+    groups: 1, 2, 3, 4 or 8, groups of the 1x1 convolutions. Defaults to 3.
+    alpha: positive number, scale of every layer's channels, the paper's "s x". Defaults to 1.0.
+    variant: "standard", "arch2" (two units of stage 3 less, all stages wider) or "shallow" (half of the units, all
+        stages wider). Defaults to "standard".
+""",
+    1,
+)
+
+ShuffleNet.__doc__ = f"""ShuffleNet of any number of groups and width.
+
+Scaled channels are rounded up to multiples of `4 * groups`, those of the stem to multiples of `groups`, as in
+tensorpack: no rounding is published, and cutting off fails for most groups. Thus 1.5x g=3 has 36 channels in the stem
+and 300 million multiply-adds; the authors' released 1.5x networks keep 24, which gives the paper's 292 million.
+
+"arch2" and "shallow" belong to the paper's first version, which tells their units but not their widths: these are
+reproductions. "arch2" widens the stages by 17/16, which gives the 224-416-832 channels of tensorpack's reproduction at
+`alpha=0.5, groups=8`, and 39 to 43 million multiply-adds at 0.5x. "shallow" widens them by 3/2: 180-360-720 at
+`alpha=0.5, groups=3`, and 42 to 45 million at 0.5x. The paper says 40 for both.
+
+{_ARGUMENTS}    ValueError: for other `groups` or `variant`, or an `alpha` that is not a positive number.
+
+Reference:
+    Zhang et al., ShuffleNet: An Extremely Efficient Convolutional Neural Network for Mobile Devices, CVPR 2018,
+    Table 1; "arch2" and "shallow": arXiv 1707.01083v1.
+
+Example:
+
+>>> model = keras_lightnets.ShuffleNet(groups=8, alpha=0.5, weights=None, input_shape=(64, 64, 3), classes=10)
+>>> model.output_shape
+(None, 10)
+"""

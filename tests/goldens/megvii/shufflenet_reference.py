@@ -1,0 +1,67 @@
+"""The authors' ShuffleNet (github.com/megvii-model/ShuffleNet-Series, commit aa91feb), run from a clone."""
+
+import sys
+
+from keras_lightnets.applications.shufflenet import MEGVII, _shufflenet, config
+from tests.goldens.torch_weights import load, torch_state
+from tests.zoo import Case
+
+_SOURCE = "megvii-model/ShuffleNet-Series at commit aa91feb plus a bias of the classifier, forward hooks"
+
+
+def megvii_shufflenet(groups, alpha, weights, input_shape, classifier_activation):
+    """The released networks: 1.5x keeps the 24 channels of the stem."""
+    widths = config(groups, alpha, "standard")
+    if alpha == 1.5:
+        widths = widths._replace(stem=24)
+    return _shufflenet(
+        widths, MEGVII, True, weights, None, input_shape, None, 1000, classifier_activation, "megvii_shufflenet"
+    )
+
+
+CASES = (
+    Case(megvii_shufflenet, {"groups": 3, "alpha": 0.5}, 718_324, 730_564, 37_589_856, 480, _SOURCE),
+    Case(megvii_shufflenet, {"groups": 3, "alpha": 1.0}, 1_865_728, 1_890_208, 137_460_672, 960, _SOURCE),
+    Case(megvii_shufflenet, {"groups": 3, "alpha": 1.5}, 3_442_168, 3_478_888, 292_443_552, 1440, _SOURCE),
+    Case(megvii_shufflenet, {"groups": 3, "alpha": 2.0}, 5_450_776, 5_499_736, 524_045_184, 1920, _SOURCE),
+    Case(megvii_shufflenet, {"groups": 8, "alpha": 0.5}, 1_011_448, 1_031_032, 40_469_760, 768, _SOURCE),
+    Case(megvii_shufflenet, {"groups": 8, "alpha": 1.0}, 2_434_768, 2_473_936, 138_365_952, 1536, _SOURCE),
+    Case(megvii_shufflenet, {"groups": 8, "alpha": 1.5}, 4_269_952, 4_328_704, 290_188_800, 2304, _SOURCE),
+    Case(megvii_shufflenet, {"groups": 8, "alpha": 2.0}, 6_522_232, 6_600_568, 521_942_016, 3072, _SOURCE),
+)
+
+_OUTSIDE = {"stem_conv": "first_conv.0", "stem_bn": "first_conv.1", "logits": "classifier.0"}
+_UNIT = {
+    "compress": "branch_main_1.0",
+    "compress_bn": "branch_main_1.1",
+    "depthwise": "branch_main_1.3",
+    "depthwise_bn": "branch_main_1.4",
+    "expand": "branch_main_2.0",
+    "expand_bn": "branch_main_2.1",
+}
+_FIRST_UNIT = {"stage2": 0, "stage3": 4, "stage4": 12}
+
+
+def _name(layer):
+    if layer in _OUTSIDE:
+        return _OUTSIDE[layer]
+    stage, unit, rest = layer.split("_", 2)
+    return f"features.{_FIRST_UNIT[stage] + int(unit.removeprefix('unit')) - 1}.{_UNIT[rest]}"
+
+
+def logits(case, arrays, images, source):
+    """Returns the logits of megvii's network with our weights."""
+    import torch
+
+    sys.path.insert(0, str(source / "ShuffleNetV1"))
+    from network import ShuffleNetV1
+
+    network = ShuffleNetV1(group=case.kwargs["groups"], model_size=f"{case.kwargs['alpha']}x")
+    # Its 7x7 average wants 224x224 images, and its classifier has no bias.
+    network.globalpool = torch.nn.AdaptiveAvgPool2d(1)
+    arrays = dict(arrays)
+    bias = arrays.pop("logits/bias")
+    layers = {path.rsplit("/", 1)[0] for path in arrays}
+    load(network, torch_state(torch, arrays, {layer: _name(layer) for layer in layers}))
+    with torch.no_grad():
+        return network(torch.tensor(images.transpose(0, 3, 1, 2))).numpy() + bias
