@@ -34,7 +34,7 @@ class Preprocessing(NamedTuple):
             namespace = np
         if not keras.backend.is_float_dtype(keras.backend.standardize_dtype(x.dtype)):
             x = x.astype(keras.config.floatx()) if namespace is np else ops.cast(x, keras.config.floatx())
-        mean, std = (namespace.reshape(namespace.asarray(v, x.dtype), shape) for v in self)
+        mean, std = (namespace.reshape(namespace.array(v, x.dtype), shape) for v in self)
         return (x - mean) / std
 
 
