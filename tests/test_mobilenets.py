@@ -231,6 +231,14 @@ def test_alpha_is_refused(builder, alpha):
         builder(alpha=alpha, weights=None)
 
 
+def test_a_tensor_overrules_the_shape():
+    """In V1 alone, as Keras documents it."""
+    arguments = {"weights": None, "include_top": False, "input_shape": (64, 64, 3)}
+    model = kl.MobileNet(**arguments, input_tensor=keras.Input((96, 128, 3)))
+    twin = keras.applications.MobileNet(**arguments, input_tensor=keras.Input((96, 128, 3)))
+    assert model.output_shape == twin.output_shape == (None, 3, 4, 1024)
+
+
 @pytest.mark.parametrize("builder", (kl.MobileNet, kl.MobileNetV2), ids=lambda builder: builder.__name__)
 def test_unusual_channels_warn(builder):
     with pytest.warns(UserWarning, match="usually expects 1 or 3 input channels"):

@@ -96,8 +96,8 @@ def image_input(input_tensor, input_shape, include_top, default_size=224, min_si
         input_tensor: None or Keras tensor to build upon.
         input_shape: None or `(height, width, channels)` without the batch, in Keras' data format.
         include_top: bool; with a classifier on top an `input_shape` must state the size.
-        default_size: int, height and width under a classifier where nothing else is said, or None for a classifier
-            that takes any size. Defaults to 224.
+        default_size: int, height and width under a classifier where nothing else is said, or None for a network that
+            takes any size under its classifier, and any channels without a warning. Defaults to 224.
         min_size: int, smallest height and width. Defaults to 32.
 
     Returns:
@@ -137,7 +137,7 @@ def image_input(input_tensor, input_shape, include_top, default_size=224, min_si
             "If `include_top` is True, you should specify a static `input_shape`. "
             f"Received: input_shape={input_shape}"
         )
-    if channels not in (1, 3):
+    if channels not in (1, 3) and default_size is not None:
         warnings.warn(
             f"This model usually expects 1 or 3 input channels. However, it was passed an input_shape with {channels} "
             "input channels.",
