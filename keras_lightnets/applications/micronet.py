@@ -28,6 +28,9 @@ from keras_lightnets.layers import AxialDepthwiseConv2D, ChannelShuffle, Dynamic
 
 preprocess_input = IMAGENET_STATISTICS
 
+# Layers that end the stem, a block or the features: the last one at each stride is a level of the feature pyramid.
+BLOCK_OUTPUTS = r"stem_relu6|block\d+_(squeeze_shuffle|last_shuffle|add)|features_relu6"
+
 
 class Lite(NamedTuple):
     """Row of an early stage (Micro-Block-A): depthwise expansion by 2 x 2, then a grouped squeeze."""

@@ -1,0 +1,307 @@
+"""Every public builder keeps the contract of `keras.applications`."""
+
+import importlib
+import inspect
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_lightnets.applications.preprocessing import IMAGENET_STATISTICS, RAW, SYMMETRIC
+from tests.seeded import seed_weights, seeded_images
+from tests.zoo import ZOO
+
+# Keras 3.15 saves its variables through a protocol that NumPy 2 warns of.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")
+
+# One variant of every builder, the cheapest.
+CASES = [
+    min((case for case in ZOO if case.build is build), key=lambda case: case.madds)
+    for build in dict.fromkeys(case.build for case in ZOO)
+]
+KERAS_BORN = [case for case in CASES if hasattr(keras.applications, case.build.__name__)]
+OURS = [case for case in CASES if case not in KERAS_BORN]
+MODULES = sorted({case.build.__module__ for case in CASES})
+ROOT = Path(__file__).parents[1]
+
+each = pytest.mark.parametrize("case", CASES, ids=lambda case: case.build.__name__)
+each_of_ours = pytest.mark.parametrize("case", OURS, ids=lambda case: case.build.__name__)
+each_module = pytest.mark.parametrize("module", MODULES, ids=lambda name: name.rsplit(".", 1)[-1])
+
+
+def build(case, **arguments):
+    """The variant of `case` without weights."""
+    return case.build(**{**case.kwargs, "weights": None, **arguments})
+
+
+# The logic of applications_test.py of Keras.
+
+
+@each
+def test_unknown_size_and_any_channels(case):
+    assert build(case, include_top=False, input_shape=(None, None, 1)).output_shape == (None, None, None, case.features)
+    with pytest.warns(UserWarning, match="usually expects 1 or 3 input channels.*4"):
+        model = build(case, include_top=False, input_shape=(None, None, 4))
+    assert model.output_shape == (None, None, None, case.features)
+
+
+@each
+def test_odd_size(case):
+    model = build(case, include_top=False, input_shape=(123, 123, 3), name="mine")
+    side = 3 if case.build.__name__ == "MobileNet" else 4
+    assert model.output_shape == (None, side, side, case.features)
+    assert model.name == "mine"
+
+
+@each
+def test_intermediate_tensor_as_input(case):
+    inputs = keras.Input((200, 200, 4))
+    x = keras.layers.Conv2D(3, 2, strides=2)(inputs)
+    model = build(case, include_top=False, input_tensor=x)
+    assert model.inputs[0] is inputs
+    assert model.output_shape[-1] == case.features
+
+
+@each
+def test_default_shape(case):
+    model = build(case)
+    assert model.input_shape == ((None, None, None, 3) if "V3" in model.name else (None, 224, 224, 3))
+    assert model.output_shape == (None, 1000)
+
+
+@each
+@pytest.mark.parametrize("pooling", (pytest.param("avg", marks=pytest.mark.slow), "max"))
+def test_pooling(case, pooling):
+    model = build(case, include_top=False, pooling=pooling)
+    assert model.input_shape == (None, None, None, 3)
+    assert model.output_shape == (None, case.features)
+    kind = {"avg": keras.layers.GlobalAveragePooling2D, "max": keras.layers.GlobalMaxPooling2D}[pooling]
+    assert isinstance(model.layers[-1], kind)
+
+
+@each
+def test_classifier_activation(case):
+    model = build(case, input_shape=(32, 32, 3), classes=7)
+    assert model.layers[-1].activation is keras.activations.softmax
+    assert model.output_shape == (None, 7)
+    np.testing.assert_allclose(np.sum(model(seeded_images((2, 32, 32, 3))), axis=-1), 1, atol=1e-5)
+
+
+def test_saved_models_load_in_a_fresh_process(tmp_path):
+    images = seeded_images((2, 64, 48, 3))
+    np.save(tmp_path / "images.npy", images)
+    for case in CASES:
+        model = build(case, input_shape=(64, 48, 3), classes=10)
+        seed_weights(model, {})
+        np.save(tmp_path / f"{case.build.__name__}.npy", model(images))
+        model.save(tmp_path / f"{case.build.__name__}.keras")
+    script = (
+        "import sys, pathlib, numpy as np, keras, keras_lightnets\n"
+        "folder = pathlib.Path(sys.argv[1])\n"
+        "images = np.load(folder / 'images.npy')\n"
+        "for path in sorted(folder.glob('*.keras')):\n"
+        "    outputs = keras.saving.load_model(path)(images)\n"
+        "    np.testing.assert_allclose(outputs, np.load(path.with_suffix('.npy')), 1e-5, 1e-6, err_msg=path.name)\n"
+        "    print(path.stem)\n"
+    )
+    result = subprocess.run([sys.executable, "-c", script, tmp_path], cwd=ROOT, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.split() == sorted(case.build.__name__ for case in CASES)
+
+
+def test_channels_first_is_supported_or_refused():
+    keras.config.set_image_data_format("channels_first")
+    try:
+        for case in OURS:
+            with pytest.raises(ValueError, match="is channels_last only.*image_data_format='channels_first'"):
+                build(case)
+        for case in KERAS_BORN:
+            model = build(case, include_top=False, input_shape=(3, None, None))
+            assert model.output_shape == (None, case.features, None, None)
+    finally:
+        keras.config.set_image_data_format("channels_last")
+
+
+# The errors.
+
+
+@each
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"weights": "imagenot"}, "`weights` argument should be either `None`.*Received: weights='imagenot'"),
+        ({"input_shape": (31, 64, 3)}, r"at least 32x32.*input_shape=\(31, 64, 3\)"),
+        ({"input_shape": (64, 64)}, r"tuple of three integers. Received: input_shape=\(64, 64\)"),
+        ({"classes": 0}, "`classes` must be a positive integer. Received: classes=0"),
+        ({"include_top": False, "pooling": "mean"}, "`pooling` must be None, 'avg' or 'max'.*'mean'"),
+        ({"include_top": False, "input_shape": (64, 64, None)}, "must state the number of channels"),
+    ],
+    ids=lambda value: ",".join(value) if isinstance(value, dict) else "",
+)
+def test_refusals(case, arguments, message):
+    with pytest.raises(ValueError, match=message) as error:
+        build(case, **arguments)
+    assert "\n" not in str(error.value)
+
+
+@each
+def test_input_tensor_and_input_shape_agree(case):
+    arguments = {"include_top": False, "input_tensor": keras.Input((96, 64, 3)), "input_shape": (64, 64, 3)}
+    if case.build.__name__ == "MobileNet":  # the tensor wins, as in keras.applications
+        assert build(case, **arguments).input_shape == (None, 96, 64, 3)
+    else:
+        with pytest.raises(ValueError, match="(?s)`?input_shape`? .*`?input_tensor`?.*(64, 64, 3)"):
+            build(case, **arguments)
+
+
+@each_of_ours
+def test_the_classifier_wants_a_known_size(case):
+    with pytest.raises(ValueError, match="`include_top` is True, you should specify a static `input_shape`"):
+        build(case, input_shape=(None, None, 3))
+
+
+@each_of_ours
+def test_no_released_weights_is_an_error(case):
+    with pytest.raises(ValueError, match="none are released for this network yet.*weights='imagenet'"):
+        case.build(**case.kwargs)
+
+
+@pytest.mark.filterwarnings("ignore:Skipping nested container:UserWarning")
+@each
+def test_weights_that_do_not_fit(case, tmp_path):
+    path = tmp_path / "ten.weights.h5"
+    model = build(case, input_shape=(32, 32, 3), classes=10)
+    model.save_weights(path)
+    loaded = build(case, input_shape=(32, 32, 3), classes=10, weights=path)
+    np.testing.assert_array_equal(loaded.get_weights()[-1], model.get_weights()[-1])
+    # One line, with the file, the variable and both shapes.
+    with pytest.raises(ValueError, match=r"ten\.weights\.h5 does not fit .*shape=\(.*11\).*shape=\(.*10\)") as error:
+        build(case, input_shape=(32, 32, 3), classes=11, weights=path)
+    assert re.search(r"path=\w+/(kernel|gamma|bias)", str(error.value)) and "\n" not in str(error.value)
+    with pytest.raises(ValueError, match="Only `None` and `softmax` activations are allowed.*'sigmoid'"):
+        build(case, input_shape=(32, 32, 3), classes=10, weights=path, classifier_activation="sigmoid")
+
+
+def test_a_cut_weights_file(tmp_path):
+    path = tmp_path / "cut.weights.h5"
+    model = build(CASES[0], input_shape=(32, 32, 3), classes=10)
+    model.save_weights(path)
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(ValueError, match=r"cut\.weights\.h5 does not fit .*truncated"):
+        build(CASES[0], input_shape=(32, 32, 3), classes=10, weights=path)
+
+
+# What the builders share.
+
+
+@each_of_ours
+def test_signature(case):
+    common = {
+        "include_top": True,
+        "weights": "imagenet",
+        "input_tensor": None,
+        "input_shape": None,
+        "pooling": None,
+        "classes": 1000,
+        "classifier_activation": "softmax",
+    }
+    parameters = inspect.signature(case.build).parameters
+    assert [name for name in parameters if name in common] == list(common)
+    assert {name: parameters[name].default for name in common} == common
+    assert list(parameters)[-1] == "name"
+
+
+@pytest.mark.parametrize("case", KERAS_BORN, ids=lambda case: case.build.__name__)
+def test_signature_of_keras(case):
+    ours = inspect.signature(case.build).parameters
+    theirs = inspect.signature(getattr(keras.applications, case.build.__name__)).parameters
+    # Own arguments may follow.
+    assert [(p.name, p.default) for p in ours.values()][: len(theirs)] == [(p.name, p.default) for p in theirs.values()]
+
+
+@each
+def test_docstring(case):
+    text = inspect.getdoc(case.build)
+    assert all(part in text for part in ("Args:", "Returns:", "Raises:", ">>> "))
+    assert all(f"    {name}: " in text for name in inspect.signature(case.build).parameters)
+
+
+@pytest.mark.parametrize("policy", ("mixed_float16", pytest.param("mixed_bfloat16", marks=pytest.mark.slow)))
+@each
+def test_half_precision(case, policy):
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        model = build(case, include_top=False, pooling="avg", input_shape=(64, 64, 3))
+        seed_weights(model, {})
+        # Training mode normalises with the batch: random weights alone may leave the range of float16.
+        outputs = model(seeded_images((2, 64, 64, 3)), training=True)
+    finally:
+        keras.config.set_dtype_policy(before)
+    assert model.layers[-1].compute_dtype == policy.removeprefix("mixed_")
+    assert np.isfinite(np.array(keras.ops.cast(outputs, "float32"))).all()
+
+
+@each
+def test_gradients_reach_every_variable(case):
+    model = build(case, input_shape=(64, 64, 3), classes=10, classifier_activation=None)
+    seed_weights(model, {})
+
+    with tf.GradientTape() as tape:
+        # Training mode normalises with the batch, whatever the random weights do.
+        logits = model(seeded_images((2, 64, 64, 3)), training=True)
+        loss = tf.reduce_mean(tf.range(20.0) * tf.reshape(logits, (-1,)))
+    assert model.layers[-1].activation is keras.activations.linear
+    assert np.isfinite(logits).all()
+    found = tape.gradient(loss, [weight.value for weight in model.trainable_weights])
+    for weight, gradient in zip(model.trainable_weights, found, strict=True):
+        assert gradient is not None, weight.path
+        assert np.isfinite(np.array(gradient)).all(), weight.path
+        assert np.abs(np.array(gradient)).max() > 0, weight.path
+
+
+# What stands beside the builders.
+
+
+@each_module
+def test_preprocess_input(module):
+    module = importlib.import_module(module)
+    images = np.random.RandomState(0).uniform(0, 255, (2, 4, 5, 3)).astype("float32")
+    before = images.copy()
+    outputs = module.preprocess_input(images)
+    np.testing.assert_array_equal(images, before)
+    expected = {
+        IMAGENET_STATISTICS: (images / 255 - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225],
+        SYMMETRIC: images / 127.5 - 1,
+        RAW: images,
+    }[module.preprocess_input]
+    np.testing.assert_allclose(outputs, expected, atol=1e-5)
+    whole = images.astype("uint8")
+    np.testing.assert_allclose(
+        module.preprocess_input(whole), module.preprocess_input(whole.astype("float32")), atol=1e-6
+    )
+    first = module.preprocess_input(images.transpose(0, 3, 1, 2), data_format="channels_first")
+    np.testing.assert_allclose(first.transpose(0, 2, 3, 1), outputs, atol=1e-6)
+    tensors = module.preprocess_input(keras.ops.convert_to_tensor(images))
+    np.testing.assert_allclose(tensors, outputs, atol=1e-5)
+    with pytest.raises(ValueError, match="data_format to be 'channels_first' or 'channels_last'.*'channels_middle'"):
+        module.preprocess_input(images, data_format="channels_middle")
+
+
+@each_module
+def test_decode_predictions(module):
+    module = importlib.import_module(module)
+    scores = np.zeros((2, 1000), "float32")
+    scores[0, [386, 101]] = 0.7, 0.2
+    scores[1, 0] = 1.0
+    first, second = module.decode_predictions(scores, top=2)
+    assert [(wnid, name) for wnid, name, _ in first] == [("n02504458", "African_elephant"), ("n01871265", "tusker")]
+    assert [score for *_, score in first] == pytest.approx([0.7, 0.2])
+    assert second[0] == ("n01440764", "tench", 1.0) and len(second) == 2
+    with pytest.raises(ValueError, match=r"array of shape \(samples, 1000\).*\(2, 999\)"):
+        module.decode_predictions(scores[:, :-1])
