@@ -1,6 +1,12 @@
-"""Ultra-light image classifiers in Keras 3: MicroNet, ReXNet, MobileNet and ShuffleNet, from training to a verified .tflite."""
+"""Ultra-light image classifiers in Keras 3: MicroNet, ReXNet, MobileNet, ShuffleNet, from training to a verified .tflite."""
 
 import importlib
+
+from keras_lightnets.quiet import quiet as _quiet
+
+with _quiet():
+    # The backend writes greetings to the terminal while it is imported.
+    import keras as _keras  # noqa: F401
 
 from keras_lightnets import applications as applications
 from keras_lightnets import layers as layers

@@ -14,9 +14,9 @@ _MEMBER = "keras_lightnets.json"
 
 @contextlib.contextmanager
 def replacing(path):
-    """Yields a temporary name beside `path` with its suffix; the finished file takes the name `path`, a failed one goes."""
+    """Yields a temporary name beside `path` with its ending; the finished file takes the name `path`, a failed one goes."""
     path = Path(path)
-    temporary = path.with_name(f".{path.stem}.partial{path.suffix}")
+    temporary = path.with_name(f".partial.{path.name}")
     try:
         yield temporary
         os.replace(temporary, path)

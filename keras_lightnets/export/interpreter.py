@@ -8,7 +8,7 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
 from keras_lightnets.errors import UserError
-from keras_lightnets.export.quiet import quiet
+from keras_lightnets.quiet import quiet
 
 _SECONDS_PER_FILE = 1.0
 _LEAST_RUNS, _MOST_RUNS = 10, 200

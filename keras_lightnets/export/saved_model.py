@@ -7,7 +7,7 @@ import numpy as np
 
 from keras_lightnets.errors import UserError
 from keras_lightnets.export.files import write_json
-from keras_lightnets.export.quiet import quiet
+from keras_lightnets.quiet import quiet
 from keras_lightnets.export.verification import verify
 
 

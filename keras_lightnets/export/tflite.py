@@ -11,14 +11,14 @@ import tensorflow as tf
 
 from keras_lightnets.errors import UserError
 from keras_lightnets.export.files import add_metadata, replacing, write_json
-from keras_lightnets.export.quiet import quiet
+from keras_lightnets.quiet import quiet
 from keras_lightnets.export.saved_model import random_samples
 from keras_lightnets.export.verification import verify
 from keras_lightnets.kernels.export_scope import export_scope
 
 QUANTIZATIONS = (None, "float16", "dynamic", "int8")
 # Ranges of activations settle within a few hundred images.
-_CALIBRATION_IMAGES = 256
+CALIBRATION_IMAGES = 256
 
 
 def to_tflite(model, path, quantization=None, representative_data=None, samples=None, labels=None, metadata=None):
@@ -103,5 +103,5 @@ def write_tflite(graph, model, path, quantization, representative_data, samples,
 def _images(data):
     """The first images of an array or of an iterable of batches, as one float32 array."""
     batches = [data] if hasattr(data, "shape") else data
-    images = itertools.islice((image for batch in batches for image in np.asarray(batch)), _CALIBRATION_IMAGES)
+    images = itertools.islice((image for batch in batches for image in np.asarray(batch)), CALIBRATION_IMAGES)
     return np.stack(list(images)).astype("float32")

@@ -64,8 +64,8 @@ def verify(path, model, samples, labels=None, quantization=None):
     expected = model.predict(samples, batch_size=_BATCH, verbose=0)
     report = Report(str(path), quantization, _size(path), len(samples), 0.0, 1.0)
     if path.is_dir():
-        endpoint = tf.saved_model.load(str(path)).serve
-        batches = [endpoint(samples[i : i + _BATCH]) for i in range(0, len(samples), _BATCH)]
+        loaded = tf.saved_model.load(str(path))
+        batches = [loaded.serve(samples[i : i + _BATCH]) for i in range(0, len(samples), _BATCH)]
         outputs = np.concatenate(batches)
     else:
         runner = TFLiteModel(path)

@@ -1,0 +1,30 @@
+# Everything runs in a local environment, made on first use from the pinned versions.
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/python
+
+.PHONY: demo test test-all lint cards wheel clean
+
+$(VENV)/.installed: setup.cfg constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(RUN) -m pip install --quiet --disable-pip-version-check --editable '.[test]' --constraint constraints.txt
+	touch $@
+
+# Fine-tunes MicroNetM0 on scikit-learn's handwritten digits and exports it, every file verified.
+demo: $(VENV)/.installed
+	rm -rf demo
+	$(RUN) -m keras_lightnets.training.digits demo/digits
+	$(VENV)/bin/keras-lightnets finetune --model MicroNetM0 --data demo/digits --output demo/out --size 32 --epochs 25 --no-flip
+
+lint: $(VENV)/.installed
+	$(RUN) -m ruff check
+	$(RUN) -m ruff format --check
+
+test: lint
+	$(RUN) -m pytest -n 2 --dist worksteal -m "not slow"
+
+test-all: lint
+	$(RUN) -m pytest -n 2 --dist worksteal
+
+clean:
+	rm -rf $(VENV) build dist demo *.egg-info

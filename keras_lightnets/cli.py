@@ -1,0 +1,98 @@
+"""The `keras-lightnets` command."""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import rich.console
+import rich.table
+import typer
+
+from keras_lightnets.errors import UserError
+
+app = typer.Typer(
+    help="Ultra-light image classifiers: from a folder of images to a verified .tflite.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback()
+def _commands():
+    """Ultra-light image classifiers: from a folder of images to a verified .tflite."""
+
+
+@app.command()
+def finetune(
+    model: Annotated[str, typer.Option(help="Builder, such as MicroNetM0.")],
+    data: Annotated[str, typer.Option(help="Folder with one folder of images per class, or train/ and test/ of them.")],
+    output: Annotated[str, typer.Option(help="Folder to write.")],
+    weights: Annotated[str | None, typer.Option(help="Backbone weights to start from (default: from scratch).")] = None,
+    size: Annotated[int, typer.Option(help="Side of the input in pixels.")] = 224,
+    epochs: Annotated[int, typer.Option(min=1, help="Epochs with all layers trained.")] = 20,
+    frozen_epochs: Annotated[int, typer.Option(min=0, help="Epochs of the head alone before (with --weights).")] = 5,
+    batch_size: Annotated[int, typer.Option(min=2, help="Images per step.")] = 64,
+    flip: Annotated[bool, typer.Option(help="Mirror half of the training images.")] = True,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of split, batches and weights.")] = 0,
+    skip_bad_images: Annotated[bool, typer.Option(help="Leave out images that cannot be read.")] = False,
+    resume: Annotated[bool, typer.Option(help="Go on with an interrupted run.")] = False,
+):
+    """Train a classifier on a folder of images and export it, every file verified."""
+    from keras_lightnets import training
+
+    options = training.Options(
+        model, data, output, weights, size, epochs, frozen_epochs, batch_size, flip, seed, skip_bad_images
+    )
+    try:
+        training.finetune(options, resume, rich.console.Console())
+    except KeyboardInterrupt:
+        kept = (Path(output) / "checkpoint" / "last.keras").exists()
+        hint = f"the last epoch is kept in {output}; go on with --resume" if kept else "no epoch was finished"
+        raise UserError(f"Interrupted: {hint}.") from None
+
+
+@app.command()
+def predict(
+    images: Annotated[list[Path], typer.Argument(help="Image files.")],
+    model: Annotated[Path, typer.Option(help="A .tflite or .keras file that keras-lightnets wrote.")],
+    top: Annotated[int, typer.Option(min=1, help="How many classes to name.")] = 3,
+    as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
+):
+    """Classify image files."""
+    from keras_lightnets.export.prediction import classify
+
+    results = classify(model, images, top)
+    if as_json:
+        print(json.dumps(results, indent=2))
+        return
+    table = rich.table.Table("image", "class", "score")
+    for result in results:
+        for position, (name, score) in enumerate(result["classes"]):
+            table.add_row(result["image"] if position == 0 else "", name, f"{score:.3f}")
+    rich.console.Console().print(table)
+
+
+def main():
+    """Runs the command; bad input ends in one line on standard error and exit status 1."""
+    # Libraries log to the descriptor of standard error from C++; what Python writes there still arrives.
+    sys.stderr = os.fdopen(os.dup(2), "w", buffering=1)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+    try:
+        app()
+    except (UserError, OSError) as error:
+        fail(str(error))
+    except KeyboardInterrupt:
+        fail("interrupted")
+
+
+def fail(message):
+    """Ends the command with one line on standard error."""
+    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

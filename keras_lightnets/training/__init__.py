@@ -1,0 +1,4 @@
+"""Training: from a folder of images to a classifier and its exports."""
+
+from keras_lightnets.training.finetune import finetune as finetune
+from keras_lightnets.training.options import Options as Options

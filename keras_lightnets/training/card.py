@@ -1,0 +1,53 @@
+"""The short model card of a fine-tuned network."""
+
+
+def export_rows(report):
+    """Returns the header and the rows of the table of exports, all text; the first row is the Keras model."""
+    header = ("file", "accuracy", "size", "largest difference", "same top-1", "ms on one thread", "XNNPACK partitions")
+    rows = [("model.keras", f"{report['test_accuracy']:.2%}", "", "", "", "", "")]
+    for export in report["exports"]:
+        lite = export["latency_ms"] is not None
+        rows.append(
+            (
+                export["path"],
+                f"{export['accuracy']:.2%}",
+                f"{export['size_bytes'] / 1e6:.2f} MB",
+                f"{export['max_abs_diff']:.1e}",
+                f"{export['top1_agreement']:.2%}",
+                f"{export['latency_ms']:.2f}" if lite else "",
+                str(export["partitions"]) if lite else "",
+            )
+        )
+    return header, rows
+
+
+def model_card(report):
+    """Returns the card as Markdown, every figure taken from the report of the run."""
+    options, images = report["options"], report["images"]
+    header, rows = export_rows(report)
+    table = "\n".join("| " + " | ".join(row) + " |" for row in (header, ("---",) * len(header), *rows))
+    start = "random weights" if options["weights"] is None else f"the weights {options['weights']}"
+    bad = f" {len(report['bad_images'])} unreadable images were left out." if report["bad_images"] else ""
+    return f"""# {options["model"]} fine-tuned on {len(report["classes"])} classes
+
+Image classifier made by keras_lightnets {report["keras_lightnets"]}: {report["parameters"]:,} parameters, input
+{options["size"]}x{options["size"]} RGB, starting from {start}.
+
+**Classes:** {", ".join(report["classes"])}
+
+**Data:** {images["train"]} images for training, {images["validation"]} for validation, {images["test"]} held out for the
+figures below (split by seed {options["seed"]}).{bad} The best of {len(report["history"])} epochs by validation accuracy,
+number {report["best_epoch"]}, was kept.
+
+**Results** on the held-out images; differences are between the outputs of the file and of `model.keras`:
+
+{table}
+
+Latency is the median of one image on one thread of the machine that made this card; measure on your own device.
+
+**Use:** `keras-lightnets predict --model model_float32.tflite photo.jpg`. Every file carries its labels and its
+preprocessing: the central square of the image, scaled to {options["size"]} pixels, then (pixel - mean) / std as in
+`keras_lightnets.json`, the zip member at the end of the file.
+
+**Limits:** the figures hold for images like those in the folder; nothing else was tested.
+"""

@@ -1,0 +1,60 @@
+"""What a fine-tuning run is asked to do."""
+
+import difflib
+import sys
+from dataclasses import dataclass
+
+from keras_lightnets import applications
+from keras_lightnets.errors import UserError
+
+
+@dataclass(frozen=True)
+class Options:
+    """What decides the result of a fine-tuning run; the command line has the same names and defaults.
+
+    Attributes:
+        model: name of a builder, such as "MicroNetM0".
+        data: folder of images, one folder per class, with or without `train/` and `test/` above.
+        output: folder to write; must be empty or not exist.
+        weights: path of backbone weights, or name of released ones. Defaults to None: training from scratch.
+        size: side of the input in pixels. Defaults to 224.
+        epochs: number of epochs with all layers trained. Defaults to 20.
+        frozen_epochs: number of epochs before that with the new head alone trained; none from scratch. Defaults to 5.
+        batch_size: images per step. Defaults to 64.
+        flip: whether to mirror half of the training images. Defaults to True.
+        seed: seed of the split, the batches and the weights. Defaults to 0.
+        skip_bad_images: whether to leave out images that cannot be read. Defaults to False.
+    """
+
+    model: str
+    data: str
+    output: str
+    weights: str | None = None
+    size: int = 224
+    epochs: int = 20
+    frozen_epochs: int = 5
+    batch_size: int = 64
+    flip: bool = True
+    seed: int = 0
+    skip_bad_images: bool = False
+
+    @property
+    def builder(self):
+        """The builder of the model; a UserError with the nearest names if there is none."""
+        builders = {name: value for name, value in vars(applications).items() if name[0].isupper()}
+        if self.model not in builders:
+            nearest = difflib.get_close_matches(self.model, builders, n=3, cutoff=0.0)
+            raise UserError(f"There is no model {self.model!r}. Nearest: {', '.join(nearest)}.")
+        return builders[self.model]
+
+    @property
+    def preprocessing(self):
+        """The `Preprocessing` record of the model's family."""
+        return sys.modules[self.builder.__module__].preprocess_input
+
+    @property
+    def phases(self):
+        """Pairs of phase name and number of epochs: everything from scratch, or the head and then all layers."""
+        if self.weights is None:
+            return [("scratch", self.epochs)]
+        return [("head", self.frozen_epochs), ("all", self.epochs)]
