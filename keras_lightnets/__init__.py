@@ -1,4 +1,4 @@
-"""Ultra-light image classifiers in Keras 3: MicroNet, ReXNet, MobileNet, ShuffleNet, from training to a verified .tflite."""
+"""Ultra-light image classifiers in Keras 3: MicroNet, ReXNet, MobileNet and ShuffleNet."""
 
 import importlib
 

@@ -33,7 +33,7 @@ def complexity(model):
     """Counts the parameters and multiply-adds of a functional model.
 
     Multiply-adds are those of convolutions and dense layers at batch 1, and apart from them (`mix_madds`) Dynamic
-    Shift-Max's multiplies of pixels by coefficients. Batch normalisation, biases, pooling and activations count nothing.
+    Shift-Max's multiplies of pixels by coefficients. Normalisation, biases, pooling and activations count nothing.
 
     Args:
         model: a built functional `keras.Model` with one image input. Where its height and width are unknown, it is

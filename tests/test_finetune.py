@@ -109,7 +109,9 @@ def test_a_file_of_another_model_is_told_apart(finished):
     model = keras.saving.load_model(output / "model.keras")
     kernel = model.get_layer("predictions").kernel
     kernel.assign(np.roll(kernel.numpy(), 1, axis=1))
-    report = verify(output / "model_float32.tflite", model, np.random.RandomState(0).randn(8, 32, 32, 3).astype("float32"))
+    report = verify(
+        output / "model_float32.tflite", model, np.random.RandomState(0).randn(8, 32, 32, 3).astype("float32")
+    )
     assert report.max_abs_diff > 0.01
 
 
@@ -134,7 +136,9 @@ def test_predict(name, finished, digits):
         expected = CliRunner().invoke(app, ["predict", "--model", str(output / "model.keras"), "--json", *images])
         scores = [dict(row["classes"]) for row in json.loads(expected.stdout)]
         for row, score in zip(results, scores, strict=True):
-            assert row["classes"][0][1] == pytest.approx(score[row["classes"][0][0]], abs=1e-5 if "float" in name else 0.2)
+            assert row["classes"][0][1] == pytest.approx(
+                score[row["classes"][0][0]], abs=1e-5 if "float" in name else 0.2
+            )
 
 
 def test_interrupted_and_resumed_comes_to_the_same_end(finished, digits, tmp_path):
@@ -163,7 +167,7 @@ def test_interrupted_and_resumed_comes_to_the_same_end(finished, digits, tmp_pat
     assert f"Resuming after epoch {done}." in result.stdout
     reports = [json.loads((folder / "report.json").read_text()) for folder in (finished[0], output)]
     for before, after in zip(*(report["history"] for report in reports), strict=True):
-        assert after["loss"] == pytest.approx(before["loss"], rel=0.01)
+        assert after["loss"] == pytest.approx(before["loss"], rel=1e-4)
     assert reports[0]["best_epoch"] == reports[1]["best_epoch"]
 
 

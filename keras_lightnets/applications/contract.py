@@ -1,4 +1,4 @@
-"""The `keras.applications` contract, once for every builder: arguments checked, input opened, head closed, weights loaded."""
+"""The `keras.applications` contract, once for every builder."""
 
 import math
 import numbers
@@ -129,13 +129,10 @@ def image_input(input_tensor, input_shape, include_top, default_size=224, min_si
     if channels is None:
         raise ValueError(f"`input_shape` must state the number of channels. Received: input_shape={input_shape}")
     if any(side is not None and side < min_size for side in sides):
-        raise ValueError(
-            f"Input size must be at least {min_size}x{min_size}; Received: input_shape={input_shape}"
-        )
+        raise ValueError(f"Input size must be at least {min_size}x{min_size}; Received: input_shape={input_shape}")
     if include_top and None in sides and default_size is not None and input_tensor is None:
         raise ValueError(
-            "If `include_top` is True, you should specify a static `input_shape`. "
-            f"Received: input_shape={input_shape}"
+            f"If `include_top` is True, you should specify a static `input_shape`. Received: input_shape={input_shape}"
         )
     if channels not in (1, 3) and default_size is not None:
         warnings.warn(

@@ -1,8 +1,8 @@
-"""MicroNet: image recognition with extremely low FLOPs (Li et al., ICCV 2021, https://arxiv.org/abs/2108.05894).
+"""MicroNet: image recognition with extremely low FLOPs (Li et al., ICCV 2021, arXiv 2108.05894).
 
-Four networks of 4 to 21 million multiply-adds. Convolutions are factorised (`k x k` depthwise into `k x 1` and `1 x k`, 1x1
-into grouped squeeze and expand), and most activations are Dynamic Shift-Max. Layers, order and numbers are
-those of the authors' code (https://github.com/liyunsheng13/micronet), whose rows cut the paper's blocks at another place:
+Four networks of 4 to 21 million multiply-adds. Convolutions are factorised (`k x k` depthwise into `k x 1` and `1 x k`,
+1x1 into grouped squeeze and expand), and most activations are Dynamic Shift-Max. Layers, order and numbers are
+those of the authors' code (https://github.com/liyunsheng13/micronet), whose rows cut the paper's blocks elsewhere:
 a row is (expand of the previous block, depthwise, squeeze). Input `(batch, 224, 224, 3)` by default, RGB pixels
 normalised by `preprocess_input`.
 
@@ -286,10 +286,7 @@ def _micronet(
     for number, row in enumerate(config.rows, 1):
         x = _BLOCKS[type(row)](x, row, config, f"block{number}")
     x = layers.ReLU(6.0, name="features_relu6")(x)
-    if include_top:
-        x = _head(pooled(x, "avg"), config, classes, classifier_activation)
-    else:
-        x = pooled(x, pooling)
+    x = _head(pooled(x, "avg"), config, classes, classifier_activation) if include_top else pooled(x, pooling)
     return finish(inputs, x, name, weights)
 
 
@@ -303,6 +300,7 @@ def MicroNetM0(
     classifier_activation="softmax",
     name="micronet_m0",
 ):
+    """MicroNet-M0: 1.02 million parameters, 4.1 million multiply-adds at 224x224."""
     return _micronet(
         _M0, include_top, weights, input_tensor, input_shape, pooling, classes, classifier_activation, name
     )
@@ -318,6 +316,7 @@ def MicroNetM1(
     classifier_activation="softmax",
     name="micronet_m1",
 ):
+    """MicroNet-M1: 1.78 million parameters, 6.1 million multiply-adds at 224x224."""
     return _micronet(
         _M1, include_top, weights, input_tensor, input_shape, pooling, classes, classifier_activation, name
     )
@@ -333,6 +332,7 @@ def MicroNetM2(
     classifier_activation="softmax",
     name="micronet_m2",
 ):
+    """MicroNet-M2: 2.39 million parameters, 12.7 million multiply-adds at 224x224."""
     return _micronet(
         _M2, include_top, weights, input_tensor, input_shape, pooling, classes, classifier_activation, name
     )
@@ -348,12 +348,13 @@ def MicroNetM3(
     classifier_activation="softmax",
     name="micronet_m3",
 ):
+    """MicroNet-M3: 2.62 million parameters, 20.8 million multiply-adds at 224x224."""
     return _micronet(
         _M3, include_top, weights, input_tensor, input_shape, pooling, classes, classifier_activation, name
     )
 
 
-_DOCSTRING = """MicroNet-{variant}, {params} million parameters and {madds} million multiply-adds at 224x224.
+_DOCSTRING = """{summary}
 
 {arguments}
 Reference:
@@ -362,17 +363,10 @@ Reference:
 
 Example:
 
->>> model = keras_lightnets.MicroNet{variant}(weights=None, input_shape=(64, 64, 3), classes=10)
+>>> model = keras_lightnets.{name}(weights=None, input_shape=(64, 64, 3), classes=10)
 >>> model.output_shape
 (None, 10)
 """
 
-for _builder, _params, _madds in (
-    (MicroNetM0, 1.02, 4.1),
-    (MicroNetM1, 1.78, 6.1),
-    (MicroNetM2, 2.39, 12.7),
-    (MicroNetM3, 2.62, 20.8),
-):
-    _builder.__doc__ = _DOCSTRING.format(
-        variant=_builder.__name__[-2:], params=_params, madds=_madds, arguments=ARGUMENTS
-    )
+for _builder in (MicroNetM0, MicroNetM1, MicroNetM2, MicroNetM3):
+    _builder.__doc__ = _DOCSTRING.format(summary=_builder.__doc__, name=_builder.__name__, arguments=ARGUMENTS)

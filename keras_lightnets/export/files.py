@@ -14,14 +14,16 @@ _MEMBER = "keras_lightnets.json"
 
 @contextlib.contextmanager
 def replacing(path):
-    """Yields a temporary name beside `path` with its ending; the finished file takes the name `path`, a failed one goes."""
+    """Yields a temporary path with the ending of `path`; the finished file is renamed to it, a failed one removed."""
     path = Path(path)
     temporary = path.with_name(f".partial.{path.name}")
     try:
         yield temporary
         os.replace(temporary, path)
     except OSError as error:
-        raise UserError(f"Cannot write {path}: {error.strerror or error}. Free space there, or choose another place.") from error
+        raise UserError(
+            f"Cannot write {path}: {error.strerror or error}. Free space there, or choose another place."
+        ) from error
     finally:
         temporary.unlink(missing_ok=True)
 

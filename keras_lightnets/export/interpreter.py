@@ -30,7 +30,9 @@ class TFLiteModel:
             raise UserError(f"{path} does not exist.")
         with path.open("rb") as file:
             if file.read(8)[4:] != b"TFL3":
-                raise UserError(f"{path} is not a TFLite model: it does not start as one. Export it with keras-lightnets.")
+                raise UserError(
+                    f"{path} is not a TFLite model: it does not start as one. Export it with keras-lightnets."
+                )
         try:
             with quiet():
                 self._interpreter = Interpreter(model_path=str(path), num_threads=1)
@@ -38,7 +40,9 @@ class TFLiteModel:
                 # The delegate takes its share of the graph at the first run.
                 self._interpreter.invoke()
         except (ValueError, RuntimeError) as error:
-            raise UserError(f"{path} is damaged or uses operators LiteRT lacks: {str(error).splitlines()[0]}") from error
+            raise UserError(
+                f"{path} is damaged or uses operators LiteRT lacks: {str(error).splitlines()[0]}"
+            ) from error
         inputs, outputs = self._interpreter.get_input_details(), self._interpreter.get_output_details()
         if len(inputs) != 1 or len(outputs) != 1 or len(inputs[0]["shape"]) != 4:
             raise UserError(f"{path} is not an image classifier: it needs one image input and one output.")

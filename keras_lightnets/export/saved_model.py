@@ -7,8 +7,8 @@ import numpy as np
 
 from keras_lightnets.errors import UserError
 from keras_lightnets.export.files import write_json
-from keras_lightnets.quiet import quiet
 from keras_lightnets.export.verification import verify
+from keras_lightnets.quiet import quiet
 
 
 def to_saved_model(model, path, samples=None, labels=None):
@@ -42,7 +42,9 @@ def to_saved_model(model, path, samples=None, labels=None):
             model.export(temporary, verbose=False)
         temporary.rename(path)
     except OSError as error:
-        raise UserError(f"Cannot write {path}: {error.strerror or error}. Free space there, or choose another place.") from error
+        raise UserError(
+            f"Cannot write {path}: {error.strerror or error}. Free space there, or choose another place."
+        ) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     report = verify(path, model, random_samples(model) if samples is None else samples, labels)

@@ -1,4 +1,4 @@
-"""Export to TFLite: static batch 1, built-in operators only, metadata inside, and every file run before it is reported."""
+"""Export to TFLite: static batch 1, built-in operators only, and every file run before it is reported."""
 
 import contextlib
 import itertools
@@ -11,10 +11,10 @@ import tensorflow as tf
 
 from keras_lightnets.errors import UserError
 from keras_lightnets.export.files import add_metadata, replacing, write_json
-from keras_lightnets.quiet import quiet
 from keras_lightnets.export.saved_model import random_samples
 from keras_lightnets.export.verification import verify
 from keras_lightnets.kernels.export_scope import export_scope
+from keras_lightnets.quiet import quiet
 
 QUANTIZATIONS = (None, "float16", "dynamic", "int8")
 # Ranges of activations settle within a few hundred images.
@@ -29,8 +29,8 @@ def to_tflite(model, path, quantization=None, representative_data=None, samples=
         path: str or Path ending in ".tflite". An existing file is replaced once the new one is whole.
         quantization: None for float32; "float16" for half the size at the same speed; "dynamic" for int8 weights;
             "int8" for int8 throughout, input and output too. Defaults to None.
-        representative_data: float array `(n, height, width, channels)`, or an iterable of such batches, as the model takes
-            them; calibrates "int8", which requires it. Defaults to None.
+        representative_data: float array `(n, height, width, channels)`, or an iterable of such batches, as the model
+            takes them; calibrates "int8", which requires it. Defaults to None.
         samples: float array to compare on. Defaults to None: the representative data, else 8 random images.
         labels: int array `(n,)` of the samples for the accuracy. Defaults to None.
         metadata: dict of JSON values to put into the file (labels, preprocessing). Defaults to None.
@@ -58,7 +58,7 @@ def static_graph(model):
     if len(model.inputs) != 1 or None in model.inputs[0].shape[1:]:
         shapes = [tuple(tensor.shape) for tensor in model.inputs]
         raise UserError(
-            f"TFLite export needs one image input of known size, but {model.name} has {shapes}: build it with `input_shape`."
+            f"TFLite export needs one image input of known size; {model.name} has {shapes}: build it with `input_shape`."
         )
     signature = [keras.InputSpec(shape=(1, *model.inputs[0].shape[1:]), dtype="float32")]
     with tempfile.TemporaryDirectory() as folder:
@@ -76,7 +76,9 @@ def write_tflite(graph, model, path, quantization, representative_data, samples,
         raise UserError(f"`quantization` must be one of {QUANTIZATIONS}. Received: quantization={quantization!r}")
     images = None if representative_data is None else _images(representative_data)
     if quantization == "int8" and images is None:
-        raise UserError("int8 needs `representative_data`, some images as the model takes them, to learn the ranges from.")
+        raise UserError(
+            "int8 needs `representative_data`, some images as the model takes them, to learn the ranges from."
+        )
     converter = tf.lite.TFLiteConverter.from_saved_model(graph)
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
     if quantization is not None:

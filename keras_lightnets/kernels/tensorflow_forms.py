@@ -39,7 +39,7 @@ def _matmul_is_exact():
 
 
 def channel_shift(x, groups):
-    """The shift of `kernels.shift_max.channel_shift` as a product with a 0/1 matrix, exact and cheap to differentiate."""
+    """`kernels.shift_max.channel_shift` as a product with a 0/1 matrix, exact and cheap to differentiate."""
     channels = x.shape[-1]
     if not _matmul_is_exact():
         return tf.gather(x, shift_permutation(channels, groups), axis=-1)

@@ -11,7 +11,7 @@ _AXES = ("height", "width")
 class AxialDepthwiseConv2D(keras.layers.Layer):
     """Depthwise convolution along one axis: `k x 1` along the height or `1 x k` along the width, without bias.
 
-    The stride acts along the convolved axis only and both of its ends get `k // 2` zeros, as in the PyTorch-born networks.
+    The stride acts along the convolved axis only and both of its ends get `k // 2` zeros, as in PyTorch-born networks.
     `keras.layers.DepthwiseConv2D` cannot say this on every device: TensorFlow refuses unequal strides on GPUs and on
     CPUs without oneDNN.
 

@@ -7,7 +7,7 @@ from keras_lightnets.kernels.grouped_conv import grouped_conv
 
 @keras.saving.register_keras_serializable(package="keras_lightnets")
 class GroupedConv2D(keras.layers.Conv2D):
-    """2-D convolution in groups: the arguments, weights and values of `keras.layers.Conv2D(groups=...)`, other arithmetic.
+    """2-D convolution in groups: arguments, weights and values of `keras.layers.Conv2D(groups=...)`, other arithmetic.
 
     MicroNet calls the 1x1 form group-adaptive convolution. The weights of a `Conv2D` with the same `groups` load
     unchanged, and the outputs agree to float32 rounding.

@@ -1,6 +1,6 @@
 """The two micro-factorised convolutions of the MicroNet paper, as single linear layers.
 
-The networks themselves lay the same factors out one by one, because batch normalisation and activations stand between them.
+The networks lay the same factors out one by one, because batch normalisation and activations stand between them.
 """
 
 import keras
@@ -64,9 +64,7 @@ class MicroFactorizedPointwiseConv2D(keras.layers.Layer):
             )
         self.squeeze = GroupedConv2D(squeezed, groups=groups, use_bias=False, dtype=self.dtype_policy, name="squeeze")
         self.shuffle = ChannelShuffle(groups, dtype=self.dtype_policy, name="shuffle")
-        self.expand = GroupedConv2D(
-            self.filters, groups=groups, use_bias=False, dtype=self.dtype_policy, name="expand"
-        )
+        self.expand = GroupedConv2D(self.filters, groups=groups, use_bias=False, dtype=self.dtype_policy, name="expand")
         self.squeeze.build(input_shape)
         self.shuffle.build((*input_shape[:-1], squeezed))
         self.expand.build((*input_shape[:-1], squeezed))

@@ -50,7 +50,9 @@ class Batches(keras.utils.PyDataset):
         width, height = (min(1.0, np.sqrt(area * r)) * image.width for r in (ratio, 1 / ratio))
         left, top = random.uniform(0, image.width - width), random.uniform(0, image.height - height)
         crop = image.resize(
-            (self._options.size, self._options.size), Image.Resampling.BILINEAR, box=(left, top, left + width, top + height)
+            (self._options.size, self._options.size),
+            Image.Resampling.BILINEAR,
+            box=(left, top, left + width, top + height),
         )
         mirrored = self._options.flip and random.random() < 0.5
         return np.asarray(crop)[:, ::-1] if mirrored else np.asarray(crop)
@@ -59,4 +61,6 @@ class Batches(keras.utils.PyDataset):
 def normalised(images, preprocessing, batch_size=1024):
     """Returns all of `images` as float32 network input, `(n, side, side, 3)`."""
     pixels = images.pixels
-    return np.concatenate([preprocessing(np.array(pixels[i : i + batch_size])) for i in range(0, len(pixels), batch_size)])
+    return np.concatenate(
+        [preprocessing(np.array(pixels[i : i + batch_size])) for i in range(0, len(pixels), batch_size)]
+    )

@@ -35,9 +35,9 @@ Image classifier made by keras_lightnets {report["keras_lightnets"]}: {report["p
 
 **Classes:** {", ".join(report["classes"])}
 
-**Data:** {images["train"]} images for training, {images["validation"]} for validation, {images["test"]} held out for the
-figures below (split by seed {options["seed"]}).{bad} The best of {len(report["history"])} epochs by validation accuracy,
-number {report["best_epoch"]}, was kept.
+**Data:** {images["train"]} images for training, {images["validation"]} for validation, {images["test"]} held out
+for the figures below (split by seed {options["seed"]}).{bad} Epoch {report["best_epoch"]} of
+{len(report["history"])} had the best validation accuracy and was kept.
 
 **Results** on the held-out images; differences are between the outputs of the file and of `model.keras`:
 

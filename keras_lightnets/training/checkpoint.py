@@ -42,18 +42,24 @@ class Checkpoint:
         for name, before in json.loads(self._run.read_text())["options"].items():
             if name not in ("output", "data") and self._options[name] != before:
                 raise UserError(
-                    f"{output} was begun with {name}={before!r}, not {self._options[name]!r}: resume with the same options."
+                    f"{output} was begun with {name}={before!r}, not {self._options[name]!r}: resume with the same."
                 )
 
     def open(self, folder):
         """Begins the run, or goes on with it, now that its images are known to be good."""
-        files = [f"{part} {label} {path.name}" for part in folder.splits for path, label in zip(*folder.splits[part])]
+        files = [
+            f"{part} {label} {path.name}"
+            for part in folder.splits
+            for path, label in zip(*folder.splits[part], strict=True)
+        ]
         fingerprint = hashlib.sha256("\n".join(files).encode()).hexdigest()
         if not self._run.exists():
             try:
                 self._folder.mkdir(parents=True)
             except OSError as error:
-                raise UserError(f"Cannot write {self._folder.parent}: {error.strerror}. Choose another output.") from error
+                raise UserError(
+                    f"Cannot write {self._folder.parent}: {error.strerror}. Choose another output."
+                ) from error
             write_json(self._run, {"options": self._options, "fingerprint": fingerprint})
         elif json.loads(self._run.read_text())["fingerprint"] != fingerprint:
             raise UserError(f"The images in {self._options['data']} changed since the run began: begin a new one.")

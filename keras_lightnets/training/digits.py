@@ -1,4 +1,4 @@
-"""Writes scikit-learn's 1,797 handwritten digits as a folder of images: python -m keras_lightnets.training.digits DIR."""
+"""Scikit-learn's handwritten digits as a folder of images: python -m keras_lightnets.training.digits DIR."""
 
 import sys
 from pathlib import Path

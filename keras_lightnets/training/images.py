@@ -17,8 +17,8 @@ class BadImageError(UserError):
 def load_square(path, *sides):
     """Reads the central square of an image file.
 
-    Grey, palette, CMYK and 16-bit images become 8-bit RGB, transparent ones are laid on white, and the orientation that a
-    camera noted is applied.
+    Grey, palette, CMYK and 16-bit images become 8-bit RGB, transparent ones are laid on white, and the orientation that
+    a camera noted is applied.
 
     Args:
         path: str or Path of a file of one of `SUFFIXES`.

@@ -2,8 +2,8 @@
 
     KERAS_BACKEND=torch python -m tests.goldens.derive micronet --source CLONE_OF_THE_AUTHORS_REPOSITORY
 
-runs the reference networks and ours with the same seeded weights on the same seeded images, stops unless all logits agree
-within 1e-4 of their range, and writes every 25th reference logit to `tests/goldens/<family>.json`. The module
+runs the reference networks and ours with the same seeded weights on the same seeded images, stops unless all logits
+agree within 1e-4 of their range, and writes every 25th reference logit to `tests/goldens/<family>.json`. The module
 `tests/goldens/<family>_reference.py` says what to clone or install. A family in a folder, such as `megvii/shufflenet`,
 is a private form of a network that fits other weights; its module lists its own `CASES`.
 """
