@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import shutil
 import zipfile
 from pathlib import Path
 
@@ -14,7 +15,7 @@ _MEMBER = "keras_lightnets.json"
 
 @contextlib.contextmanager
 def replacing(path):
-    """Yields a temporary path with the ending of `path`; the finished file is renamed to it, a failed one removed."""
+    """Yields a temporary path with the ending of `path`; what is finished is renamed to it, what failed is removed."""
     path = Path(path)
     temporary = path.with_name(f".partial.{path.name}")
     try:
@@ -25,6 +26,8 @@ def replacing(path):
             f"Cannot write {path}: {error.strerror or error}. Free space there, or choose another place."
         ) from error
     finally:
+        if temporary.is_dir():
+            shutil.rmtree(temporary)
         temporary.unlink(missing_ok=True)
 
 

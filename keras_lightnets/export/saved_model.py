@@ -1,12 +1,12 @@
 """Export to SavedModel."""
 
-import shutil
 from pathlib import Path
 
 import numpy as np
+import tensorflow as tf
 
 from keras_lightnets.errors import UserError
-from keras_lightnets.export.files import write_json
+from keras_lightnets.export.files import replacing, write_json
 from keras_lightnets.export.verification import verify
 from keras_lightnets.quiet import quiet
 
@@ -35,18 +35,12 @@ def to_saved_model(model, path, samples=None, labels=None):
     path = Path(path)
     if path.exists():
         raise UserError(f"{path} exists. Remove it or choose another place.")
-    temporary = path.with_name(f".{path.name}.partial")
-    shutil.rmtree(temporary, ignore_errors=True)
-    try:
-        with quiet():
-            model.export(temporary, verbose=False)
-        temporary.rename(path)
-    except OSError as error:
-        raise UserError(
-            f"Cannot write {path}: {error.strerror or error}. Free space there, or choose another place."
-        ) from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+    with replacing(path) as temporary:
+        try:
+            with quiet():
+                model.export(temporary, verbose=False)
+        except tf.errors.OpError as error:
+            raise OSError(error.message) from error
     report = verify(path, model, random_samples(model) if samples is None else samples, labels)
     write_json(path.with_name(path.name + ".json"), report.to_dict())
     return report

@@ -58,7 +58,7 @@ def static_graph(model):
     if len(model.inputs) != 1 or None in model.inputs[0].shape[1:]:
         shapes = [tuple(tensor.shape) for tensor in model.inputs]
         raise UserError(
-            f"TFLite export needs one image input of known size; {model.name} has {shapes}: build it with `input_shape`."
+            f"TFLite export needs one image input of known size; {model.name} has {shapes}: pass `input_shape`."
         )
     signature = [keras.InputSpec(shape=(1, *model.inputs[0].shape[1:]), dtype="float32")]
     with tempfile.TemporaryDirectory() as folder:

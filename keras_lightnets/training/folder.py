@@ -32,8 +32,8 @@ class Folder(NamedTuple):
 def read_folder(data, seed):
     """Lists the images below `data` and splits them.
 
-    `data` holds one folder per class, or `train/` and `test/` with one folder per class in each. Without `test/` a tenth
-    of every class is held out for the test, and always a tenth for validation, at least one image each.
+    `data` holds one folder per class, or `train/` and `test/` with one folder per class in each. Without `test/` a
+    tenth of every class is held out for the test, and always a tenth for validation, at least one image each.
 
     Args:
         data: str or Path of the folder.
