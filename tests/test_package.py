@@ -1,0 +1,65 @@
+"""The package as users get it."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+NOT_NEEDED = ("ai_edge_litert", "matplotlib", "sklearn", "typer", "PIL", "keras_lightnets.export", "keras_lightnets.training")
+
+
+def _python(code, cwd, **environment):
+    result = subprocess.run(
+        [sys.executable, "-c", code], cwd=cwd, capture_output=True, text=True, env={**os.environ, **environment}
+    )
+    assert result.returncode == 0, result.stderr
+    return result
+
+
+def test_wheel_works_from_another_directory(tmp_path):
+    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
+    subprocess.run([*command, "--wheel-dir", str(tmp_path), str(ROOT)], check=True, capture_output=True, cwd=tmp_path)
+    (wheel,) = tmp_path.glob("keras_lightnets-*.whl")
+    site = tmp_path / "site"
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(site), str(wheel)]
+    subprocess.run(command, check=True, capture_output=True, cwd=tmp_path)
+    assert sorted(path.name for path in site.iterdir() if not path.name.endswith(".dist-info")) == [
+        "bin",
+        "keras_lightnets",
+    ]
+    code = """
+import json, sys
+import keras_lightnets as kl
+model = kl.MicroNetM0(weights=None, include_top=False, pooling="avg")
+print(json.dumps({
+    "file": kl.__file__,
+    "parameters": kl.complexity(model).params,
+    "labels": kl.applications.decoding.imagenet_classes()[386],
+    "modules": sorted(sys.modules),
+}))
+"""
+    result = _python(code, tmp_path, PYTHONPATH=str(site))
+    found = json.loads(result.stdout)
+    assert result.stderr == ""
+    assert Path(found["file"]).is_relative_to(site)
+    assert found["parameters"] == 128_910
+    assert found["labels"] == ["n02504458", "African_elephant"]
+    assert not set(NOT_NEEDED) & set(found["modules"])
+
+
+def test_every_public_module_of_the_command_has_help():
+    result = subprocess.run([sys.executable, "-m", "keras_lightnets.cli", "--help"], capture_output=True, text=True)
+    assert result.returncode == 0 and result.stderr == ""
+    for command in ("finetune", "predict", "list"):
+        assert f" {command} " in result.stdout
+        text = subprocess.run(
+            [sys.executable, "-m", "keras_lightnets.cli", command, "--help"], capture_output=True, text=True
+        ).stdout
+        assert "Usage" in text
+
+
+def test_the_root_links_show_the_house():
+    for name in ("applications", "training"):
+        assert (ROOT / name).resolve() == ROOT / "keras_lightnets" / name
