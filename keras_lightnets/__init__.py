@@ -23,6 +23,8 @@ from keras_lightnets.applications import ReXNetLite as ReXNetLite
 from keras_lightnets.applications import ReXNetR as ReXNetR
 from keras_lightnets.applications import ShuffleNet as ShuffleNet
 from keras_lightnets.applications import ShuffleNetV2 as ShuffleNetV2
+from keras_lightnets.applications.catalog import list_models as list_models
+from keras_lightnets.applications.pyramid import feature_pyramid as feature_pyramid
 from keras_lightnets.complexity import complexity as complexity
 from keras_lightnets.version import __version__ as __version__
 

@@ -45,8 +45,12 @@ def build(case, **arguments):
 @each
 def test_unknown_size_and_any_channels(case):
     assert build(case, include_top=False, input_shape=(None, None, 1)).output_shape == (None, None, None, case.features)
-    with pytest.warns(UserWarning, match="usually expects 1 or 3 input channels.*4"):
-        model = build(case, include_top=False, input_shape=(None, None, 4))
+    shape = (None, None, 4)
+    if "MobileNetV3" in case.build.__name__:  # silent, as in keras.applications
+        model = build(case, include_top=False, input_shape=shape)
+    else:
+        with pytest.warns(UserWarning, match="usually expects 1 or 3 input channels.*4"):
+            model = build(case, include_top=False, input_shape=shape)
     assert model.output_shape == (None, None, None, case.features)
 
 

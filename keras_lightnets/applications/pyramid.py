@@ -4,10 +4,18 @@ import re
 
 import keras
 
-from keras_lightnets.applications import micronet
+from keras_lightnets.applications import (
+    micronet,
+    mobilenet,
+    mobilenet_v2,
+    mobilenet_v3,
+    rexnet,
+    shufflenet,
+    shufflenet_v2,
+)
 from keras_lightnets.layers import AxialDepthwiseConv2D
 
-_MODULES = (micronet,)
+_MODULES = (micronet, mobilenet, mobilenet_v2, mobilenet_v3, rexnet, shufflenet, shufflenet_v2)
 
 
 @keras.saving.register_keras_serializable(package="keras_lightnets")
@@ -80,17 +88,20 @@ def pyramid_levels(model):
 def _strides(model):
     """Returns the dict from the tensors of `model` to their stride along height and width."""
     strides = {tensor: (1, 1) for tensor in model.inputs}
-    for layer in model.layers:
-        if isinstance(layer, keras.layers.InputLayer):
+    # Sums and products written with operators are operations, too, but not layers.
+    for operation in model.operations:
+        if isinstance(operation, keras.layers.InputLayer):
             continue
-        sources = keras.tree.flatten(layer.input)
+        sources = keras.tree.flatten(operation.input)
         # Branches that meet have one stride; those of a squeeze-excite have lost their height and width, not the stride.
-        before = [max(sides) for sides in zip(*(strides[source] for source in sources), strict=True)]
-        strides[layer.output] = tuple(a * b for a, b in zip(before, _own_strides(layer), strict=True))
+        height, width = (max(sides) for sides in zip(*(strides[source] for source in sources), strict=True))
+        own = _own_strides(operation)
+        for output in keras.tree.flatten(operation.output):
+            strides[output] = (height * own[0], width * own[1])
     return strides
 
 
-def _own_strides(layer):
-    if isinstance(layer, AxialDepthwiseConv2D):
-        return (layer.stride, 1) if layer.axis == "height" else (1, layer.stride)
-    return getattr(layer, "strides", (1, 1))
+def _own_strides(operation):
+    if isinstance(operation, AxialDepthwiseConv2D):
+        return (operation.stride, 1) if operation.axis == "height" else (1, operation.stride)
+    return getattr(operation, "strides", (1, 1))

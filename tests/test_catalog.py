@@ -1,0 +1,135 @@
+"""The records of the published variants are those of the independent table, and of the networks as built."""
+
+import re
+
+import keras
+import numpy as np
+import pytest
+
+import keras_lightnets as kl
+from docs.generate_cards import FOLDER, card
+from keras_lightnets.applications.catalog import FAMILIES
+from tests.seeded import seeded_images
+from tests.zoo import ZOO
+
+# Keras 3.15 saves its variables through a protocol that NumPy 2 warns of.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")
+
+RECORDS = kl.list_models()
+FIRST = {record.builder: record for record in reversed(RECORDS)}
+
+each = pytest.mark.parametrize(
+    "record",
+    [
+        pytest.param(record, id=record.name, marks=() if FIRST[record.builder] is record else pytest.mark.slow)
+        for record in RECORDS
+    ],
+)
+first_of_each = pytest.mark.parametrize("record", FIRST.values(), ids=lambda record: record.name)
+
+
+def build(record, **arguments):
+    return record.builder(**{**record.kwargs, "weights": None, "include_top": False, **arguments})
+
+
+def test_the_records_are_those_of_the_table():
+    table = {case.id: (case.build, case.kwargs, case.size, case.params, case.features) for case in ZOO}
+    assert {r.name: (r.builder, r.kwargs, r.input_size, r.params, r.pyramid[5]) for r in RECORDS} == table
+    madds = {case.id: case.madds for case in ZOO}
+    assert {record.name: record.madds for record in RECORDS} == pytest.approx(madds, rel=0.005)
+    assert len(RECORDS) == len(ZOO)
+
+
+def test_accuracies_have_a_source():
+    for record in RECORDS:
+        assert (record.top1 is None) == (record.top1_source is None), record.name
+        assert record.top1 is None or 40 < record.top1 < 90, record.name
+    published = {record.name: record.top1 for record in RECORDS}
+    assert published["MicroNetM2"] == 59.4
+    assert published["ReXNet-alpha=1.0"] == 77.9
+    assert published["ShuffleNet-groups=3-alpha=1.0"] == 67.4
+    assert published["MobileNetV3Large-alpha=1.0"] == 75.2
+
+
+def test_weights_are_those_that_the_builders_take():
+    for record in FIRST.values():
+        assert record.weights == (("imagenet",) if "Mobile" in record.name else ())
+
+
+@each
+def test_pyramid_is_as_documented(record):
+    pyramid = kl.feature_pyramid(build(record), tuple(record.pyramid))
+    assert {int(name[1:]): x.shape for name, x in pyramid.output.items()} == {
+        level: (None, None, None, channels) for level, channels in record.pyramid.items()
+    }
+    with pytest.raises(ValueError, match="`levels` must be among"):
+        kl.feature_pyramid(build(record), (max(record.pyramid) + 1,))
+
+
+@first_of_each
+def test_pyramid_of_any_model(record, tmp_path):
+    """With a top, of an odd size, renamed, loaded, and built upon another tensor."""
+    model = build(record, include_top=True, input_shape=(75, 123, 3), name="mine", classes=5)
+    pyramid = kl.feature_pyramid(model)
+    assert pyramid.name == "mine_pyramid" and list(pyramid.output) == ["P2", "P3", "P4", "P5"]
+    model.save(tmp_path / "mine.keras")
+    images = seeded_images((1, 75, 123, 3))
+    expected = pyramid(images)
+    found = kl.feature_pyramid(keras.saving.load_model(tmp_path / "mine.keras"))(images)
+    for level, features in expected.items():
+        np.testing.assert_allclose(found[level], features, rtol=1e-4, atol=1e-5 * np.abs(features).max())
+        stride = 2 ** int(level[1:])
+        floor = "MobileNet" == record.builder.__name__
+        sides = [side // stride if floor else -(-side // stride) for side in (75, 123)]
+        # MobileNet rounds its first stride up and the others down.
+        assert np.abs(np.subtract(features.shape[1:3], sides)).max() <= floor
+        assert features.shape[-1] == record.pyramid[int(level[1:])]
+
+    inputs = keras.Input((64, 64, 3))
+    halved = keras.layers.AveragePooling2D(2)(inputs)
+    pyramid = kl.feature_pyramid(build(record, input_tensor=halved), (3, 6))
+    assert pyramid.inputs[0] is inputs
+    assert pyramid.output["P3"].shape[1:] == (8, 8, record.pyramid[2])
+    assert pyramid.output["P6"].shape[1:] == (1, 1, record.pyramid[5])
+
+
+def test_pyramid_as_image_encoder(tmp_path):
+    """KerasHub's tasks read `pyramid_outputs`, also of an encoder that was saved and loaded."""
+    pyramid = kl.feature_pyramid(kl.MicroNetM0(weights=None, include_top=False), (5, 3))
+    pyramid.save(tmp_path / "pyramid.keras")
+    loaded = keras.saving.load_model(tmp_path / "pyramid.keras")
+    for encoder in (pyramid, loaded):
+        assert list(encoder.pyramid_outputs) == ["P3", "P5"]
+        assert all(keras.backend.is_keras_tensor(features) for features in encoder.pyramid_outputs.values())
+        keras.Model(encoder.inputs, encoder.pyramid_outputs)
+
+
+@pytest.mark.parametrize("levels", [(), (2, 9), (0,), ("P2",), 6])
+def test_pyramid_refuses_levels(levels):
+    model = kl.MicroNetM0(weights=None, include_top=False)
+    with pytest.raises(
+        ValueError, match=r"`levels` must be among \(1, 2, 3, 4, 5\) for micronet_m0. Received: levels="
+    ):
+        kl.feature_pyramid(model, levels)
+
+
+def test_pyramid_refuses_other_models():
+    inputs = keras.Input((8, 8, 3))
+    with pytest.raises(ValueError, match="`model` must come from a builder of keras_lightnets. Received: model=other"):
+        kl.feature_pyramid(keras.Model(inputs, keras.layers.ReLU()(inputs), name="other"))
+
+
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.title)
+def test_cards_are_up_to_date(family):
+    path = FOLDER / f"{family.module.__name__.rsplit('.', 1)[-1]}.md"
+    assert path.read_text("utf-8") == card(family), "run python -m docs.generate_cards"
+
+
+def test_there_is_a_card_for_every_module():
+    modules = {case.build.__module__.rsplit(".", 1)[-1] for case in ZOO}
+    assert (
+        {path.stem for path in FOLDER.glob("*.md")}
+        == modules
+        == {family.module.__name__.rsplit(".", 1)[-1] for family in FAMILIES}
+    )
+    assert all(re.search(r"https://arxiv.org/abs/\d{4}\.\d{5}$", family.link) for family in FAMILIES)
