@@ -148,7 +148,7 @@ def test_private_orders(case, family):
 
 @pytest.mark.parametrize(
     "other",
-    [order for order in (shufflenet.MEGVII._replace(**{field: False}) for field in shufflenet.Order._fields)],
+    [shufflenet.MEGVII._replace(**{field: False}) for field in shufflenet.Order._fields],
     ids=shufflenet.Order._fields,
 )
 def test_every_part_of_the_order_shows(other):
