@@ -2,7 +2,7 @@
 
 Seventeen blocks that widen, convolve depthwise and project back without an activation, so that the thin ends carry the
 shortcut. `MobileNetV2` is `keras.applications.MobileNetV2`: its arguments, layers, names and weight files. Input
-`(batch, 224, 224, 3)` by default, RGB pixels scaled to [-1, 1] by `preprocess_input`.
+`(batch, 224, 224, 3)` by default, RGB pixels scaled to [-1, 1] by `preprocess_input`; both data formats.
 
 Published ImageNet top-1 at 224x224 (TensorFlow's released models): alpha 1.4 75.0 %, 1.3 74.4 %, 1.0 71.8 %,
 0.75 69.8 %, 0.5 65.4 %, 0.35 60.3 %.

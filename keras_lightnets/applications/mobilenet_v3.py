@@ -3,7 +3,8 @@
 Inverted residuals found by an architecture search, with squeeze-excite and hard swish where they pay. The builders are
 those of `keras.applications`: their arguments, layers, names of the layers with weights, and weight files.
 `minimalistic` leaves out squeeze-excite, hard swish and 5x5 kernels, for chips that are slow at them. Input
-`(batch, height, width, 3)` of any size, RGB pixels 0-255; with `include_preprocessing=False` pixels in [-1, 1].
+`(batch, height, width, 3)` of any size, RGB pixels 0-255; with `include_preprocessing=False` pixels in [-1, 1]; both
+data formats.
 
 Published ImageNet top-1 at 224x224 (paper; minimalistic: TensorFlow's released models): Large 75.2 %, 0.75 73.3 %,
 minimalistic 72.3 %; Small 67.4 %, 0.75 65.4 %, minimalistic 61.9 %.
