@@ -3,8 +3,8 @@
 A stem and thirteen depthwise-separable blocks, narrowed by `alpha`; the paper's resolution multiplier is a smaller
 `input_shape`. `MobileNet` is `keras.applications.MobileNet`: its arguments, layers, names and weight files.
 `ConvMobileNet` and `ShallowMobileNet` are two networks that the paper compares it with (Tables 4 and 5). Input
-`(batch, 224, 224, 3)` by default, RGB pixels scaled to [-1, 1] by `preprocess_input`; both data formats. As in Keras, an
-`input_tensor` overrules `input_shape`.
+`(batch, 224, 224, 3)` by default, RGB pixels scaled to [-1, 1] by `preprocess_input`; both data formats. As in Keras,
+an `input_tensor` overrules `input_shape`.
 
 Published ImageNet top-1 at 224x224 (paper, Tables 4 to 6): alpha 1.0 70.6 %, 0.75 68.4 %, 0.5 63.7 %, 0.25 50.6 %;
 full convolutions 71.7 %, shallow 65.3 %.
