@@ -22,8 +22,9 @@ TEMPLATE = """# {title}
 {variants}
 
 Parameters are the trainable ones with the classifier for 1000 classes. Multiply-adds are those of one image of
-{size}x{size} pixels: convolutions and dense layers{mixing}; batch normalisation, biases, pooling and activations are not
-counted. Accuracies are top-1 on ImageNet as published; none was measured with this package.
+{size}x{size} pixels: {counted}.
+Batch normalisation, biases, pooling and activations are not counted.
+Accuracies are top-1 on ImageNet as published; none was measured with this package.
 
 Released weights: {weights}.
 
@@ -67,7 +68,8 @@ def card(family):
         paper=family.paper,
         link=family.link,
         size=example.input_size,
-        mixing=", and Dynamic Shift-Max's multiplies per pixel" if module == "micronet" else "",
+        counted="convolutions and dense layers"
+        + (", and the multiplies of pixels in Dynamic Shift-Max" if module == "micronet" else ""),
         variants="\n".join(
             f"| {_shown(m)} | {m.params:,} | {m.madds / 1e6:.1f} M | {_percent(m.top1)} | {m.top1_source or '-'} |"
             for m in models

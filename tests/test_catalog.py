@@ -79,7 +79,7 @@ def test_pyramid_of_any_model(record, tmp_path):
     for level, features in expected.items():
         np.testing.assert_allclose(found[level], features, rtol=1e-4, atol=1e-5 * np.abs(features).max())
         stride = 2 ** int(level[1:])
-        floor = "MobileNet" == record.builder.__name__
+        floor = record.builder.__name__ == "MobileNet"
         sides = [side // stride if floor else -(-side // stride) for side in (75, 123)]
         # MobileNet rounds its first stride up and the others down.
         assert np.abs(np.subtract(features.shape[1:3], sides)).max() <= floor

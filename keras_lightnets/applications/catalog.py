@@ -25,7 +25,7 @@ class ModelRecord(NamedTuple):
         kwargs: dict of the builder's arguments that make this variant.
         input_size: int, height and width of its images.
         params: int, trainable parameters with the classifier for 1000 classes.
-        madds: int, multiply-adds at that size: convolutions, dense layers, and Dynamic Shift-Max's multiplies per pixel.
+        madds: int, multiply-adds at that size, of convolutions, dense layers and Dynamic Shift-Max's mixing.
         top1: float, published ImageNet top-1 accuracy in percent, or None where none was published.
         top1_source: str, where it was published. Nothing here was measured with this package.
         preprocessing: how pixels are normalised.
@@ -458,11 +458,11 @@ FAMILIES = (
         ),
         differences={
             "the paper": (
-                "Layers are those of the authors' code. Its Dynamic Shift-Max rotates the channels inside each group as "
-                "well as the groups. Its blocks start one pointwise convolution earlier than the paper's, which is the "
-                "same chain of layers cut at another place: M3 has 12 rows, and 11 blocks in the paper. The classifier "
-                "ends in batch normalisation and hard swish, so that no logit is below -0.375. The networks named M0 to "
-                "M3 in the first version of the paper (arXiv 2011.12289) are others."
+                "Layers are those of the authors' code. Its Dynamic Shift-Max rotates the channels inside each group as"
+                " well as the groups. Its blocks start one pointwise convolution earlier than the paper's, which is the"
+                " same chain of layers cut at another place: M3 has 12 rows, and 11 blocks in the paper. The classifier"
+                " ends in batch normalisation and hard swish, so that no logit is below -0.375. The networks named M0 "
+                "to M3 in the first version of the paper (arXiv 2011.12289) are others."
             ),
             "the authors' code": (
                 "None in the numbers: same parameters, and equal logits for equal weights. Batch normalisation has "
@@ -478,23 +478,23 @@ FAMILIES = (
         paper="Han et al., Rethinking Channel Dimensions for Efficient Model Design, CVPR 2021",
         link="https://arxiv.org/abs/2007.00992",
         about=(
-            "Channels that grow linearly from block to block, in any width, with SiLU, squeeze-excite and a shortcut into "
-            "the first channels; ReXNet-lite without squeeze-excite and SiLU for int8, and ReXNet-R with channels "
+            "Channels that grow linearly from block to block, in any width, with SiLU, squeeze-excite and a shortcut "
+            "into the first channels; ReXNet-lite without squeeze-excite and SiLU for int8, and ReXNet-R with channels "
             "rounded to multiples of 8 or 16."
         ),
         differences={
             "the paper": (
                 "Layers are those of the authors' code, which says what the paper does not: batch normalisation inside "
-                "squeeze-excite, ReLU6 after it, none in the first three blocks, and a stem and first block that do not "
-                "shrink below width 1. The plain network without shortcuts of the supplement is not offered."
+                "squeeze-excite, ReLU6 after it, none in the first three blocks, and a stem and first block that do not"
+                " shrink below width 1. The plain network without shortcuts of the supplement is not offered."
             ),
             "the authors' code": (
                 "None in the numbers: same parameters, and equal logits for equal weights. The classifier is a dense "
                 "layer where theirs is a 1x1 convolution of one pixel."
             ),
             "timm": (
-                "ReXNet and ReXNet-R equal timm's rexnet_* and rexnetr_*; timm has no ReXNet-lite. timm's optional drop "
-                "path and dilation are not offered. Widths that timm does not name may differ by one channel in the "
+                "ReXNet and ReXNet-R equal timm's rexnet_* and rexnetr_*; timm has no ReXNet-lite. timm's optional drop"
+                " path and dilation are not offered. Widths that timm does not name may differ by one channel in the "
                 "last convolution, where timm rounds and the authors truncate."
             ),
         },
@@ -503,22 +503,25 @@ FAMILIES = (
     Family(
         title="ShuffleNet",
         module=shufflenet,
-        paper="Zhang et al., ShuffleNet: An Extremely Efficient Convolutional Neural Network for Mobile Devices, CVPR 2018",
+        paper=(
+            "Zhang et al., ShuffleNet: An Extremely Efficient Convolutional Neural Network for Mobile Devices, CVPR "
+            "2018"
+        ),
         link="https://arxiv.org/abs/1707.01083",
         about="Grouped 1x1 convolutions with channel shuffle between, for 1, 2, 3, 4 or 8 groups and any width.",
         differences={
             "the paper": (
                 "Channels of a scaled network are rounded up to what the groups divide (four times the groups, and the "
-                "groups in the stem), as tensorpack has it; the paper does not say. Hence 1.5x with 3 groups has a stem "
-                "of 36 channels and 300 million multiply-adds where the paper has 292. The widths of `arch2` and "
+                "groups in the stem), as tensorpack has it; the paper does not say. Hence 1.5x with 3 groups has a stem"
+                " of 36 channels and 300 million multiply-adds where the paper has 292. The widths of `arch2` and "
                 "`shallow`, variants of the first arXiv version, were never published: `arch2` with 8 groups at 0.5x "
-                "has the widths of tensorpack's reproduction, and `shallow` with 3 groups at 0.5x those of 0.75x, "
-                "which give the 40 million multiply-adds of the paper. Their accuracy here is the paper's, for networks "
-                "of perhaps other widths."
+                "has the widths of tensorpack's reproduction, and `shallow` with 3 groups at 0.5x those of 0.75x, which"
+                " give the 40 million multiply-adds of the paper. Their accuracy here is the paper's, for networks of "
+                "perhaps other widths."
             ),
             "the authors' code": (
-                "megvii-model/ShuffleNet-Series shuffles in the inverse order and after the depthwise convolution, "
-                "puts the shortcut first when it concatenates, has no bias in the classifier, and keeps a stem of 24 "
+                "megvii-model/ShuffleNet-Series shuffles in the inverse order and after the depthwise convolution, puts"
+                " the shortcut first when it concatenates, has no bias in the classifier, and keeps a stem of 24 "
                 "channels at 1.5x. Public builders have the order of the paper and of pytorchcv; with a private switch "
                 "the network equals megvii's too."
             ),
@@ -563,7 +566,7 @@ FAMILIES = (
             "keras.applications": "None: same signature, layers, order of the weights, and released weights.",
             "timm": (
                 "timm's mobilenetv1_* have other padding, batch normalisation constants and classifier; their weights "
-                "are not interchangeable."
+                "do not load here."
             ),
         },
         rows=_MOBILENET_ROWS,
@@ -576,12 +579,14 @@ FAMILIES = (
         link="https://arxiv.org/abs/1801.04381",
         about="Inverted residuals between linear bottlenecks.",
         differences={
-            "the paper": "The paper's 6.9 million parameters of width 1.4 are not those of any released code: 6.1 million.",
+            "the paper": (
+                "The paper's 6.9 million parameters of width 1.4 are not those of any released code: 6.1 million."
+            ),
             "the authors' code": "Released weights are theirs, as converted by keras.applications.",
             "keras.applications": "None: same signature, layers, order of the weights, and released weights.",
             "timm": (
-                "timm's mobilenetv2_* pad symmetrically and have other batch normalisation constants; their weights are "
-                "not interchangeable."
+                "timm's mobilenetv2_* pad symmetrically and have other batch normalisation constants; their weights do "
+                "not load here."
             ),
         },
         rows=_MOBILENET_V2_ROWS,
@@ -604,8 +609,8 @@ FAMILIES = (
             "the authors' code": "Released weights are theirs, as converted by keras.applications.",
             "keras.applications": "None: same signature, layers, order of the weights, and released weights.",
             "timm": (
-                "timm's mobilenetv3_* want normalised pixels, pad symmetrically unless their name starts with tf_, and "
-                "differ in batch normalisation; their weights are not interchangeable."
+                "timm's mobilenetv3_* want normalised pixels, and, but for those named tf_*, pad symmetrically "
+                "and have other batch normalisation constants; their weights do not load here."
             ),
         },
         rows=_MOBILENET_V3_ROWS,

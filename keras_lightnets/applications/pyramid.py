@@ -58,7 +58,7 @@ def feature_pyramid(model, levels=(2, 3, 4, 5)):
     if missing or not levels:
         raise ValueError(f"`levels` must be among {tuple(available)} for {model.name}. Received: levels={levels}")
     return FeaturePyramid(
-        model.inputs, {f"P{level}": available[level] for level in sorted(levels)}, name=f"{model.name}_pyramid"
+        model.input, {f"P{level}": available[level] for level in sorted(levels)}, name=f"{model.name}_pyramid"
     )
 
 
@@ -93,7 +93,7 @@ def _strides(model):
         if isinstance(operation, keras.layers.InputLayer):
             continue
         sources = keras.tree.flatten(operation.input)
-        # Branches that meet have one stride; those of a squeeze-excite have lost their height and width, not the stride.
+        # Branches that meet have one stride; a squeeze-excite has lost its height and width, but keeps the stride here.
         height, width = (max(sides) for sides in zip(*(strides[source] for source in sources), strict=True))
         own = _own_strides(operation)
         for output in keras.tree.flatten(operation.output):
