@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 
-.PHONY: demo test test-all lint cards wheel clean
+.PHONY: demo test test-all lint cards clean
 
 $(VENV)/.installed: setup.cfg constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -25,6 +25,9 @@ test: lint
 
 test-all: lint
 	$(RUN) -m pytest -n 2 --dist worksteal
+
+cards: $(VENV)/.installed
+	$(RUN) -m docs.generate_cards
 
 clean:
 	rm -rf $(VENV) build dist demo *.egg-info

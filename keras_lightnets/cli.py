@@ -25,9 +25,28 @@ def _commands():
     """Ultra-light image classifiers: from a folder of images to a verified .tflite."""
 
 
+@app.command(name="list")
+def list_(as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False):
+    """List every variant with its cost and its published accuracy."""
+    from keras_lightnets import list_models
+
+    if as_json:
+        names = ("name", "input_size", "params", "madds", "top1", "top1_source", "weights")
+        print(json.dumps([{name: getattr(record, name) for name in names} for record in list_models()], indent=2))
+        return
+    table = rich.table.Table("name", caption="top-1: ImageNet, as published; docs/cards names the sources")
+    for name in ("params", "MAdds", "top-1", "weights"):
+        table.add_column(name, justify="right")
+    for record in list_models():
+        accuracy = "" if record.top1 is None else f"{record.top1:.1f} %"
+        weights = ", ".join(record.weights)
+        table.add_row(record.name, f"{record.params / 1e6:.2f} M", f"{record.madds / 1e6:.1f} M", accuracy, weights)
+    rich.console.Console().print(table)
+
+
 @app.command()
 def finetune(
-    model: Annotated[str, typer.Option(help="Builder, such as MicroNetM0.")],
+    model: Annotated[str, typer.Option(help="A name from `keras-lightnets list`, such as MicroNetM0.")],
     data: Annotated[str, typer.Option(help="Folder with one folder of images per class, or train/ and test/ of them.")],
     output: Annotated[str, typer.Option(help="Folder to write.")],
     weights: Annotated[str | None, typer.Option(help="Backbone weights to start from (default: from scratch).")] = None,

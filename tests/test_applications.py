@@ -16,9 +16,6 @@ from keras_lightnets.applications.preprocessing import IMAGENET_STATISTICS, RAW,
 from tests.seeded import seed_weights, seeded_images
 from tests.zoo import ZOO
 
-# Keras 3.15 saves its variables through a protocol that NumPy 2 warns of.
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")
-
 # One variant of every builder, the cheapest.
 CASES = [
     min((case for case in ZOO if case.build is build), key=lambda case: case.madds)

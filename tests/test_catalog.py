@@ -12,9 +12,6 @@ from keras_lightnets.applications.catalog import FAMILIES
 from tests.seeded import seeded_images
 from tests.zoo import ZOO
 
-# Keras 3.15 saves its variables through a protocol that NumPy 2 warns of.
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")
-
 RECORDS = kl.list_models()
 FIRST = {record.builder: record for record in reversed(RECORDS)}
 

@@ -14,9 +14,6 @@ from keras_lightnets.kernels.grouped_conv import _BLOCK_DIAGONAL_LIMIT, grouped_
 from keras_lightnets.kernels.shift_max import channel_shift, shift_max, shift_permutation
 from tests.layer_checks import check_layer
 
-# Keras 3.15 saves its variables through a protocol that NumPy 2 warns of.
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")
-
 # A fresh layer, the shape of its input, and its number of trainable weights.
 LAYERS = {
     "grouped_pointwise": (lambda: layers.GroupedConv2D(12, groups=4), (2, 5, 7, 8), 2),

@@ -22,8 +22,6 @@ COUNTED = re.compile(r"(re_lu|activation|global_(average|max)_pooling2d|rescalin
 # Odd sides, which the stem and the strided blocks pad each in their way.
 IMAGES = (2, 97, 65, 3)
 
-# Keras' writer of .h5 files sets it off.
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 every_builder = pytest.mark.parametrize("builder", BUILDERS, ids=lambda builder: builder.__name__)
 
 

@@ -7,7 +7,15 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-NOT_NEEDED = ("ai_edge_litert", "matplotlib", "sklearn", "typer", "PIL", "keras_lightnets.export", "keras_lightnets.training")
+NOT_NEEDED = (
+    "ai_edge_litert",
+    "matplotlib",
+    "sklearn",
+    "typer",
+    "PIL",
+    "keras_lightnets.export",
+    "keras_lightnets.training",
+)
 
 
 def _python(code, cwd, **environment):

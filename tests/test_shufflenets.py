@@ -15,9 +15,6 @@ from tests.goldens.megvii import shufflenet_v2_reference as megvii_v2
 from tests.goldens.torchvision import shufflenet_v2_reference as torchvision_v2
 from tests.seeded import seed_weights, seeded_images
 
-# Keras 3.15 saves its variables through a protocol that NumPy 2 warns of.
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")
-
 
 def test_channel_split_conduct(tmp_path):
     layer = ChannelSplit(3, name="split")

@@ -3,6 +3,7 @@
 import math
 import numbers
 import os
+import re
 import warnings
 
 import keras
@@ -180,7 +181,8 @@ def finish(inputs, outputs, name, weights, donor=None):
         try:
             model.load_weights(weights)
         except (ValueError, KeyError, OSError) as error:
-            reason = " ".join(str(error).split())
+            # Keras appends all values of the variable and a list of everything else that does not fit.
+            reason = re.sub(r", value=.*", ">", " ".join(str(error).split()))
             raise ValueError(f"The weights file {weights} does not fit {name}: {reason}") from error
     return model
 

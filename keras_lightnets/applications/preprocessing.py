@@ -27,7 +27,9 @@ class Preprocessing(NamedTuple):
             ValueError: for an unknown `data_format`.
         """
         if data_format not in (None, "channels_last", "channels_first"):
-            raise ValueError(f"Expected data_format to be 'channels_first' or 'channels_last'. Received: {data_format!r}")
+            raise ValueError(
+                f"Expected data_format to be 'channels_first' or 'channels_last'. Received: {data_format!r}"
+            )
         shape = (3, 1, 1) if (data_format or keras.config.image_data_format()) == "channels_first" else (3,)
         namespace = ops
         if isinstance(x, np.ndarray):

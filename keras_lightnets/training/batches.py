@@ -14,24 +14,20 @@ class Batches(keras.utils.PyDataset):
     Args:
         images: `Images`, uint8 pixels `(n, side, side, 3)` and labels.
         options: `Options` of the run.
-        epoch: int, number of the first epoch; a resumed run goes on with the batches it would have had.
     """
 
-    def __init__(self, images, options, epoch):
+    def __init__(self, images, options):
         super().__init__()
         self._images = images
         self._options = options
-        self._preprocessing = options.preprocessing
+        self._preprocessing = options.record.preprocessing
+        self.shuffle(epoch=0)
+
+    def shuffle(self, epoch):
+        """Draws the order and the crops of epoch number `epoch`."""
+        # Not left to `on_epoch_end`, which Keras also calls after it peeked at the first batch.
         self._epoch = epoch
-        self._shuffle()
-
-    def _shuffle(self):
-        self._order = np.random.default_rng((self._options.seed, self._epoch)).permutation(len(self._images.labels))
-
-    def on_epoch_end(self):
-        """Draws the order of the next epoch."""
-        self._epoch += 1
-        self._shuffle()
+        self._order = np.random.default_rng((self._options.seed, epoch)).permutation(len(self._images.labels))
 
     def __len__(self):
         # A last batch of a single image would give batch normalisation nothing to measure.

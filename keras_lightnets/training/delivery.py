@@ -31,7 +31,7 @@ def deliver(model, options, folder, images, bad_images, history, step):
     Returns:
         The report, a dict of JSON values, as in `report.json`.
     """
-    output, preprocessing = Path(options.output), options.preprocessing
+    output, preprocessing = Path(options.output), options.record.preprocessing
     samples, labels = normalised(images["test"], preprocessing), images["test"].labels
     metadata = {
         "keras_lightnets": __version__,
@@ -82,7 +82,7 @@ def _exports(model, options, images, samples, labels, metadata, step):
     # A run interrupted here leaves a folder behind.
     shutil.rmtree(output / "saved_model", ignore_errors=True)
     reports = [to_saved_model(model, output / "saved_model", samples, labels)]
-    batches = Batches(images["train"], options, epoch=0)
+    batches = Batches(images["train"], options)
     calibration = [batches[i][0] for i in range(min(len(batches), -(-CALIBRATION_IMAGES // options.batch_size)))]
     with static_graph(model) as graph:
         for quantization in QUANTIZATIONS:

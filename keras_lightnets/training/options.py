@@ -1,10 +1,9 @@
 """What a fine-tuning run is asked to do."""
 
 import difflib
-import sys
 from dataclasses import dataclass
 
-from keras_lightnets import applications
+from keras_lightnets.applications.catalog import list_models
 from keras_lightnets.errors import UserError
 
 
@@ -13,7 +12,7 @@ class Options:
     """What decides the result of a fine-tuning run; the command line has the same names and defaults.
 
     Attributes:
-        model: name of a builder, such as "MicroNetM0".
+        model: name of a builder, such as "MicroNetM0", or of a variant in `list_models()`, such as "ReXNet-alpha=1.3".
         data: folder of images, one folder per class, with or without `train/` and `test/` above.
         output: folder to write; must be empty or not exist.
         weights: path of backbone weights, or name of released ones. Defaults to None: training from scratch.
@@ -39,18 +38,16 @@ class Options:
     skip_bad_images: bool = False
 
     @property
-    def builder(self):
-        """The builder of the model; a UserError with the nearest names if there is none."""
-        builders = {name: value for name, value in vars(applications).items() if name[0].isupper()}
-        if self.model not in builders:
-            nearest = difflib.get_close_matches(self.model, builders, n=3, cutoff=0.0)
+    def record(self):
+        """The `ModelRecord` of the model; a UserError with the nearest names if there is none."""
+        models = list_models()
+        # A builder's own name stands for its default arguments.
+        records = {record.builder.__name__: record._replace(kwargs={}) for record in reversed(models)}
+        records |= {record.name: record for record in models}
+        if self.model not in records:
+            nearest = difflib.get_close_matches(self.model, records, n=3, cutoff=0.0)
             raise UserError(f"There is no model {self.model!r}. Nearest: {', '.join(nearest)}.")
-        return builders[self.model]
-
-    @property
-    def preprocessing(self):
-        """The `Preprocessing` record of the model's family."""
-        return sys.modules[self.builder.__module__].preprocess_input
+        return records[self.model]
 
     @property
     def phases(self):

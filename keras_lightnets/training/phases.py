@@ -18,7 +18,9 @@ def build(options, classes):
     """Returns the backbone with a new classifier of `classes` classes."""
     shape = (options.size, options.size, 3)
     try:
-        base = options.builder(include_top=False, weights=options.weights, input_shape=shape, pooling="avg")
+        base = options.record.builder(
+            **options.record.kwargs, include_top=False, weights=options.weights, input_shape=shape, pooling="avg"
+        )
     except ValueError as error:
         raise UserError(f"Cannot build {options.model}: {error}") from error
     x = keras.layers.Dropout(_DROPOUT, name=HEAD[0])(base.output)
@@ -39,7 +41,7 @@ def train(model, options, images, checkpoint, progress):
     Returns:
         The model of the epoch with the best validation accuracy.
     """
-    validation = normalised(images["validation"], options.preprocessing), images["validation"].labels
+    validation = normalised(images["validation"], options.record.preprocessing), images["validation"].labels
     done = len(checkpoint.history)
     if done:
         model = keras.saving.load_model(checkpoint.last)
@@ -47,20 +49,40 @@ def train(model, options, images, checkpoint, progress):
     for phase, epochs in options.phases:
         last, start = first + epochs, max(first, done)
         if start < last:
-            batches = Batches(images["train"], options, epoch=start)
+            batches = Batches(images["train"], options)
             if start == first:
                 _set_trainable(model, phase)
                 _compile(model, _RATES[phase], steps=epochs * len(batches))
+            # Keras peeks at the first batch before any callback runs, and would shuffle the batches themselves.
+            batches.shuffle(start)
             model.fit(
                 batches,
+                shuffle=False,
                 validation_data=validation,
                 initial_epoch=start,
                 epochs=last,
                 verbose=0,
-                callbacks=[KeepEpochs(checkpoint, phase), progress.epochs(phase, len(batches))],
+                callbacks=[
+                    _Randomness(batches, options.seed),
+                    KeepEpochs(checkpoint, phase),
+                    progress.epochs(phase, len(batches)),
+                ],
             )
         first = last
     return keras.saving.load_model(checkpoint.best)
+
+
+class _Randomness(keras.callbacks.Callback):
+    """Ties the randomness of an epoch to its number, so that a resumed run meets the same."""
+
+    def __init__(self, batches, seed):
+        super().__init__()
+        self._batches, self._seed = batches, seed
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._batches.shuffle(epoch)
+        # Model files do not hold the state of random generators.
+        self.model.get_layer(HEAD[0]).seed_generator.state.assign([self._seed, epoch])
 
 
 def _set_trainable(model, phase):
