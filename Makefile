@@ -21,10 +21,10 @@ lint: $(VENV)/.installed
 	$(RUN) -m ruff format --check
 
 test: lint
-	$(RUN) -m pytest -n 2 --dist worksteal -m "not slow"
+	$(RUN) -m pytest -n 2 --dist loadfile -m "not slow"
 
 test-all: lint
-	$(RUN) -m pytest -n 2 --dist worksteal
+	$(RUN) -m pytest -n 2 --dist loadfile
 
 cards: $(VENV)/.installed
 	$(RUN) -m docs.generate_cards

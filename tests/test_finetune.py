@@ -67,7 +67,7 @@ def test_terminal(finished):
     assert "Split by seed 0" in result.stdout
     assert result.stdout.count("\nepoch ") == 3
     for name in ("model.keras", "saved_model", *TFLITE):
-        assert f"\n {name} " in result.stdout
+        assert f"\n{name} " in result.stdout
     assert max(map(len, result.stdout.splitlines())) <= 80
 
 
@@ -222,6 +222,7 @@ REFUSALS = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:Skipping nested container:UserWarning")
 @pytest.mark.parametrize("name", REFUSALS)
 def test_refusals_leave_nothing_behind(name, digits, tmp_path):
     spoil, more, message = REFUSALS[name]

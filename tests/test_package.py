@@ -6,6 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+from typer.testing import CliRunner
+
+from keras_lightnets.cli import app
+
 ROOT = Path(__file__).parents[1]
 NOT_NEEDED = (
     "ai_edge_litert",
@@ -50,22 +54,24 @@ print(json.dumps({
 """
     result = _python(code, tmp_path, PYTHONPATH=str(site))
     found = json.loads(result.stdout)
-    assert result.stderr == ""
     assert Path(found["file"]).is_relative_to(site)
     assert found["parameters"] == 128_910
     assert found["labels"] == ["n02504458", "African_elephant"]
     assert not set(NOT_NEEDED) & set(found["modules"])
 
 
-def test_every_public_module_of_the_command_has_help():
+def test_the_command_has_help_and_is_silent_otherwise():
     result = subprocess.run([sys.executable, "-m", "keras_lightnets.cli", "--help"], capture_output=True, text=True)
     assert result.returncode == 0 and result.stderr == ""
     for command in ("finetune", "predict", "list"):
         assert f" {command} " in result.stdout
-        text = subprocess.run(
-            [sys.executable, "-m", "keras_lightnets.cli", command, "--help"], capture_output=True, text=True
-        ).stdout
-        assert "Usage" in text
+        text = CliRunner().invoke(app, [command, "--help"]).stdout
+        assert "Usage" in text and "--help" in text
+
+
+def test_list_is_json_if_asked():
+    records = json.loads(CliRunner().invoke(app, ["list", "--json"]).stdout)
+    assert {"MicroNetM0", "ReXNet-alpha=1.0"} <= {record["name"] for record in records}
 
 
 def test_the_root_links_show_the_house():

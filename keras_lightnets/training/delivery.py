@@ -48,8 +48,7 @@ def deliver(model, options, folder, images, bad_images, history, step):
     }
     step("model.keras")
     with replacing(output / "model.keras") as temporary:
-        # Rebuilt, so that it goes without the state of the optimizer.
-        keras.Model(model.inputs, model.outputs, name=model.name).save(temporary)
+        model.save(temporary)
         add_metadata(temporary, metadata)
     with replacing(output / "backbone.weights.h5") as temporary:
         keras.Model(model.input, model.get_layer(HEAD[0]).input).save_weights(temporary)

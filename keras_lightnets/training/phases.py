@@ -39,7 +39,7 @@ def train(model, options, images, checkpoint, progress):
         progress: a `Progress`.
 
     Returns:
-        The model of the epoch with the best validation accuracy.
+        The model of the epoch with the best validation accuracy, without its optimizer.
     """
     validation = normalised(images["validation"], options.record.preprocessing), images["validation"].labels
     done = len(checkpoint.history)
@@ -53,6 +53,9 @@ def train(model, options, images, checkpoint, progress):
             if start == first:
                 _set_trainable(model, phase)
                 _compile(model, _RATES[phase], steps=epochs * len(batches))
+            # TensorFlow traces a training step twice, longer than an epoch of small images, if it creates variables:
+            # one evaluation creates those of the metrics, `_compile` those of the optimizer.
+            model.evaluate(*(part[:1] for part in validation), verbose=0)
             # Keras peeks at the first batch before any callback runs, and would shuffle the batches themselves.
             batches.shuffle(start)
             model.fit(
@@ -69,7 +72,7 @@ def train(model, options, images, checkpoint, progress):
                 ],
             )
         first = last
-    return keras.saving.load_model(checkpoint.best)
+    return keras.saving.load_model(checkpoint.best, compile=False)
 
 
 class _Randomness(keras.callbacks.Callback):
@@ -98,6 +101,5 @@ def _compile(model, rate, steps):
         rate / 10, max(1, steps - warm_up), warmup_target=rate, warmup_steps=warm_up
     )
     optimizer = keras.optimizers.AdamW(schedule, weight_decay=_WEIGHT_DECAY)
-    # TensorFlow traces a step twice if it creates variables, and tracing takes longer than an epoch of small images.
     optimizer.build(model.trainable_variables)
     model.compile(optimizer, loss="sparse_categorical_crossentropy", metrics=["accuracy"])

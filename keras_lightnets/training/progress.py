@@ -79,7 +79,9 @@ class Progress:
         """Shows the table of the exported files."""
         header, rows = export_rows(report)
         title = f"On {report['images']['test']} held-out images"
-        table = rich.table.Table(title=title, title_justify="left", box=rich.box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+        table = rich.table.Table(
+            title=title, title_justify="left", box=rich.box.SIMPLE_HEAD, padding=0, show_edge=False
+        )
         for name in header:
             table.add_column(name, justify="left" if name == "file" else "right", no_wrap=name == "file")
         for row in rows:
