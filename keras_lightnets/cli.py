@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+import warnings
 from pathlib import Path
 from typing import Annotated
 
@@ -99,6 +100,7 @@ def main():
     # Libraries log to the descriptor of standard error from C++; what Python writes there still arrives.
     sys.stderr = os.fdopen(os.dup(2), "w", buffering=1)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+    warnings.simplefilter("ignore")
     try:
         app()
     except (UserError, OSError) as error:

@@ -172,7 +172,6 @@ def test_no_released_weights_is_an_error(case):
         case.build(**case.kwargs)
 
 
-@pytest.mark.filterwarnings("ignore:Skipping nested container:UserWarning")
 @each
 def test_weights_that_do_not_fit(case, tmp_path):
     path = tmp_path / "ten.weights.h5"

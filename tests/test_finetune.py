@@ -222,7 +222,6 @@ REFUSALS = {
 }
 
 
-@pytest.mark.filterwarnings("ignore:Skipping nested container:UserWarning")
 @pytest.mark.parametrize("name", REFUSALS)
 def test_refusals_leave_nothing_behind(name, digits, tmp_path):
     spoil, more, message = REFUSALS[name]

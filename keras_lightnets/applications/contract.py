@@ -179,7 +179,12 @@ def finish(inputs, outputs, name, weights, donor=None):
                 model.get_layer(layer.name).set_weights(layer.get_weights())
     elif weights is not None:
         try:
-            model.load_weights(weights)
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always", UserWarning)
+                model.load_weights(weights)
+            # Where it finds nothing for a layer, Keras warns and leaves random weights.
+            if skipped := [warning.message for warning in caught if warning.category is UserWarning]:
+                raise ValueError(skipped[0])
         except (ValueError, KeyError, OSError) as error:
             # Keras appends all values of the variable and a list of everything else that does not fit.
             reason = re.sub(r", value=.*", ">", " ".join(str(error).split()))
