@@ -21,10 +21,10 @@ lint: $(VENV)/.installed
 	$(RUN) -m ruff format --check
 
 test: lint
-	$(RUN) -m pytest -n 2 --dist loadfile -m "not slow"
+	$(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow"
 
 test-all: lint
-	$(RUN) -m pytest -n 2 --dist loadfile
+	$(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 cards: $(VENV)/.installed
 	$(RUN) -m docs.generate_cards

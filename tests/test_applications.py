@@ -27,6 +27,15 @@ MODULES = sorted({case.build.__module__ for case in CASES})
 ROOT = Path(__file__).parents[1]
 
 each = pytest.mark.parametrize("case", CASES, ids=lambda case: case.build.__name__)
+# Builders that share every block with a sibling above run the long tests in `make test-all` only.
+SIBLINGS = ("MicroNetM1", "MicroNetM2", "MobileNetV3Large", "ReXNetR")
+each_kind = pytest.mark.parametrize(
+    "case",
+    [
+        pytest.param(case, id=case.build.__name__, marks=pytest.mark.slow if case.build.__name__ in SIBLINGS else ())
+        for case in CASES
+    ],
+)
 each_of_ours = pytest.mark.parametrize("case", OURS, ids=lambda case: case.build.__name__)
 each_module = pytest.mark.parametrize("module", MODULES, ids=lambda name: name.rsplit(".", 1)[-1])
 
@@ -85,7 +94,7 @@ def test_pooling(case, pooling):
     assert isinstance(model.layers[-1], kind)
 
 
-@each
+@each_kind
 def test_classifier_activation(case):
     model = build(case, input_shape=(32, 32, 3), classes=7)
     assert model.layers[-1].activation is keras.activations.softmax
@@ -172,7 +181,7 @@ def test_no_released_weights_is_an_error(case):
         case.build(**case.kwargs)
 
 
-@each
+@each_kind
 def test_weights_that_do_not_fit(case, tmp_path):
     path = tmp_path / "ten.weights.h5"
     model = build(case, input_shape=(32, 32, 3), classes=10)
@@ -232,7 +241,7 @@ def test_docstring(case):
 
 
 @pytest.mark.parametrize("policy", ("mixed_float16", pytest.param("mixed_bfloat16", marks=pytest.mark.slow)))
-@each
+@each_kind
 def test_half_precision(case, policy):
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(policy)
@@ -247,7 +256,7 @@ def test_half_precision(case, policy):
     assert np.isfinite(np.array(keras.ops.cast(outputs, "float32"))).all()
 
 
-@each
+@each_kind
 def test_gradients_reach_every_variable(case):
     model = build(case, input_shape=(64, 64, 3), classes=10, classifier_activation=None)
     seed_weights(model, {})

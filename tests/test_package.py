@@ -13,10 +13,7 @@ from keras_lightnets.cli import app
 ROOT = Path(__file__).parents[1]
 NOT_NEEDED = (
     "ai_edge_litert",
-    "matplotlib",
-    "sklearn",
     "typer",
-    "PIL",
     "keras_lightnets.export",
     "keras_lightnets.training",
 )

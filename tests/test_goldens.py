@@ -1,0 +1,34 @@
+"""Every variant gives the logits that its reference implementation gave with the same seeded weights."""
+
+import json
+
+import numpy as np
+import pytest
+
+from tests.goldens.derive import FOLDER, IMAGES, STEP, TOLERANCE, build, relative_difference
+from tests.seeded import seed_weights, seeded_images
+from tests.zoo import ZOO
+
+GOLDENS = {name: golden for path in FOLDER.glob("*.json") for name, golden in json.loads(path.read_text()).items()}
+# MobileNets are compared with keras.applications itself, in test_mobilenets.py.
+CASES = [case for case in ZOO if "MobileNet" not in case.id]
+
+
+def test_every_variant_has_a_golden():
+    assert {case.id for case in CASES} == set(GOLDENS)
+
+
+def _row(case):
+    # Other widths differ in numbers of channels only, which the counts above tell apart.
+    marks = () if case.kwargs.get("alpha", 1.0) == 1.0 or "variant" in case.kwargs else pytest.mark.slow
+    return pytest.param(case, id=case.id, marks=marks)
+
+
+@pytest.mark.parametrize("case", map(_row, CASES))
+def test_logits(case):
+    golden = GOLDENS[case.id]
+    model = build(case)
+    seed_weights(model, golden["scales"])
+    logits = model.predict(seeded_images(IMAGES), verbose=0)
+    assert logits.shape == (2, 1000)
+    assert relative_difference(logits[:, ::STEP], np.array(golden["logits"])) < TOLERANCE
