@@ -14,7 +14,7 @@ $(VENV)/.installed: setup.cfg constraints.txt
 demo: $(VENV)/.installed
 	rm -rf demo
 	$(RUN) -m keras_lightnets.training.digits demo/digits
-	$(VENV)/bin/keras-lightnets finetune --model MicroNetM0 --data demo/digits --output demo/out --size 32 --epochs 25 --no-flip
+	$(VENV)/bin/keras-lightnets finetune --model MicroNetM0 --data demo/digits --output demo/out --size 32 --epochs 30 --no-flip
 
 lint: $(VENV)/.installed
 	$(RUN) -m ruff check

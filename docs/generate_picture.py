@@ -15,7 +15,7 @@ def main():
         data, output = Path(folder, "digits"), Path(folder, "out")
         write_digits(data)
         console = rich.console.Console(record=True, width=80)
-        options = Options("MicroNetM0", data=data, output=str(output), size=32, epochs=25, flip=False)
+        options = Options("MicroNetM0", data=data, output=str(output), size=32, epochs=30, flip=False)
         report = finetune(options)
         from keras_lightnets.training.progress import Progress
 

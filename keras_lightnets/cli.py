@@ -54,7 +54,7 @@ def finetune(
     size: Annotated[int, typer.Option(help="Side of the input in pixels.")] = 224,
     epochs: Annotated[int, typer.Option(min=1, help="Epochs with all layers trained.")] = 20,
     frozen_epochs: Annotated[int, typer.Option(min=0, help="Epochs of the head alone before (with --weights).")] = 5,
-    batch_size: Annotated[int, typer.Option(min=2, help="Images per step.")] = 64,
+    batch_size: Annotated[int, typer.Option(min=2, help="Images per step.")] = 32,
     flip: Annotated[bool, typer.Option(help="Mirror half of the training images.")] = True,
     seed: Annotated[int, typer.Option(min=0, help="Seed of split, batches and weights.")] = 0,
     skip_bad_images: Annotated[bool, typer.Option(help="Leave out images that cannot be read.")] = False,

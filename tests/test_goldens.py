@@ -24,7 +24,7 @@ def _row(case):
     return pytest.param(case, id=case.id, marks=marks)
 
 
-@pytest.mark.parametrize("case", map(_row, CASES))
+@pytest.mark.parametrize("case", [_row(case) for case in CASES])
 def test_logits(case):
     golden = GOLDENS[case.id]
     model = build(case)

@@ -19,7 +19,7 @@ class Options:
         size: side of the input in pixels. Defaults to 224.
         epochs: number of epochs with all layers trained. Defaults to 20.
         frozen_epochs: number of epochs before that with the new head alone trained; none from scratch. Defaults to 5.
-        batch_size: images per step. Defaults to 64.
+        batch_size: images per step. Defaults to 32.
         flip: whether to mirror half of the training images. Defaults to True.
         seed: seed of the split, the batches and the weights. Defaults to 0.
         skip_bad_images: whether to leave out images that cannot be read. Defaults to False.
@@ -32,7 +32,7 @@ class Options:
     size: int = 224
     epochs: int = 20
     frozen_epochs: int = 5
-    batch_size: int = 64
+    batch_size: int = 32
     flip: bool = True
     seed: int = 0
     skip_bad_images: bool = False
