@@ -215,7 +215,11 @@ REFUSALS = {
     "few images": (_few_images, (), "class '2' needs at least 3"),
     "bad image": (_bad_image, (), "0000_bad.png is empty. Mend or remove it, or pass --skip-bad-images"),
     "unknown test class": (_foreign_test_class, (), "two is a class that .*train lacks"),
-    "unknown model": (lambda data: None, ("--model", "MicroNet0"), "no model 'MicroNet0'. Nearest: MicroNetM0"),
+    "unknown model": (
+        lambda data: None,
+        ("--model", "MicroNet0"),
+        "^There is no model 'MicroNet0'. Nearest: MicroNetM0",
+    ),
     "small input": (lambda data: None, ("--size", "16"), "Input size must be at least 32x32"),
     "missing weights": (lambda data: None, ("--weights", "no.weights.h5"), "no.weights.h5"),
     "weights of another network": (lambda data: None, ("--weights", "OTHER"), "other.weights.h5 does not fit"),

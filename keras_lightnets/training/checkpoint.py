@@ -68,11 +68,11 @@ class Checkpoint:
 
     def save(self, model, epoch):
         """Keeps the epoch just ended, and keeps it as the best one too if it is; `epoch` joins the history."""
+        self.history.append(epoch)
         files = [self.last]
-        if epoch["val_accuracy"] > max((past["val_accuracy"] for past in self.history), default=-1.0):
+        if best_epoch(self.history) is epoch:
             # The best goes first: a run killed between the two repeats the epoch and comes to the same files.
             files.insert(0, self.best)
-        self.history.append(epoch)
         for file in files:
             with replacing(file) as temporary:
                 model.save(temporary)
@@ -81,6 +81,11 @@ class Checkpoint:
     def remove(self):
         """Removes the checkpoints of a finished run."""
         shutil.rmtree(self._folder)
+
+
+def best_epoch(history):
+    """Returns the epoch of the best validation accuracy, the one of the lowest validation loss among equals."""
+    return max(history, key=lambda epoch: (epoch["val_accuracy"], -epoch["val_loss"]))
 
 
 class KeepEpochs(keras.callbacks.Callback):

@@ -12,6 +12,7 @@ from keras_lightnets.export.saved_model import to_saved_model
 from keras_lightnets.export.tflite import CALIBRATION_IMAGES, QUANTIZATIONS, static_graph, write_tflite
 from keras_lightnets.training.batches import Batches, normalised
 from keras_lightnets.training.card import model_card
+from keras_lightnets.training.checkpoint import best_epoch
 from keras_lightnets.training.phases import HEAD
 from keras_lightnets.version import __version__
 
@@ -63,7 +64,7 @@ def deliver(model, options, folder, images, bad_images, history, step):
         "bad_images": bad_images,
         "parameters": model.count_params(),
         "history": history,
-        "best_epoch": max(history, key=lambda epoch: epoch["val_accuracy"])["epoch"],
+        "best_epoch": best_epoch(history)["epoch"],
         "test_accuracy": float(np.mean(model.predict(samples, batch_size=256, verbose=0).argmax(-1) == labels)),
         "exports": _exports(model, options, images, samples, labels, metadata, step),
     }

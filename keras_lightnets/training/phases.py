@@ -16,10 +16,10 @@ _WARM_UP = 0.1
 
 def build(options, classes):
     """Returns the backbone with a new classifier of `classes` classes."""
-    shape = (options.size, options.size, 3)
+    record, shape = options.record, (options.size, options.size, 3)
     try:
-        base = options.record.builder(
-            **options.record.kwargs, include_top=False, weights=options.weights, input_shape=shape, pooling="avg"
+        base = record.builder(
+            **record.kwargs, include_top=False, weights=options.weights, input_shape=shape, pooling="avg"
         )
     except ValueError as error:
         raise UserError(f"Cannot build {options.model}: {error}") from error
