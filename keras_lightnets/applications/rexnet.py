@@ -28,6 +28,7 @@ from keras_lightnets.applications.contract import (
     refuse_channels_first,
 )
 from keras_lightnets.applications.decoding import decode_predictions as decode_predictions
+from keras_lightnets.applications.mobilenet_v2 import make_divisible
 from keras_lightnets.applications.preprocessing import IMAGENET_STATISTICS
 from keras_lightnets.layers import PartialResidual
 
@@ -73,12 +74,6 @@ class Config(NamedTuple):
     units: int = 0  # of a hidden layer in the classifier; 0: none
 
 
-def _divisible(width, divisor):
-    """Rounds to a multiple of `divisor`: the nearest one, halves up, unless that loses more than a tenth."""
-    rounded = max(divisor, int(width + divisor / 2) // divisor * divisor)
-    return rounded + divisor if rounded < 0.9 * width else rounded
-
-
 def _widths(config):
     """Returns the channels of the stem and after each block.
 
@@ -88,7 +83,7 @@ def _widths(config):
     # A network narrower than 1.0 keeps the width of its stem and of its first block.
     shrink = min(config.alpha, 1.0)
     exact = (32 / shrink, *accumulate([config.growth] * (len(_BLOCKS) - 1), initial=16 / shrink))
-    return [_divisible(round(width * config.alpha), config.divisor) for width in exact]
+    return [make_divisible(round(width * config.alpha), config.divisor) for width in exact]
 
 
 def _uniform(fan_in):
@@ -150,7 +145,7 @@ def _block(x, row, out, config, name):
         x = _activation(config.activation, f"{name}_expand_act")(x)
     x = _depthwise(x, row.stride, f"{name}_depthwise")
     if row.squeeze_excite and config.squeeze_excite:
-        x = _squeeze_excite(x, _divisible(x.shape[-1] // 12, config.divisor), f"{name}_se")
+        x = _squeeze_excite(x, make_divisible(x.shape[-1] // 12, config.divisor), f"{name}_se")
     x = layers.ReLU(6.0, name=f"{name}_relu6")(x)
     x = _pointwise(x, out, False, f"{name}_project")
     x = _batch_norm(f"{name}_project_bn")(x)
@@ -278,7 +273,7 @@ def ReXNetR(
     """ReXNet with multiples of 8 channels, from width 3.0 on of 16; at width 1.0 4.88 million parameters."""
     alpha = _check_alpha(alpha)
     divisor = 8 if alpha < 3.0 else 16
-    features = _divisible(1280 * alpha, divisor)
+    features = make_divisible(1280 * alpha, divisor)
     config = Config(alpha, growth=180 / len(_BLOCKS), features=features, divisor=divisor)
     name = name or f"rexnet_r_{alpha}"
     return _rexnet(
