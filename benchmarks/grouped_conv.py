@@ -1,4 +1,4 @@
-"""Training time of GroupedConv2D against keras.layers.Conv2D(groups=...): python benchmarks/grouped_conv.py.
+"""Training time of GroupedConv2D against keras.layers.Conv2D(groups=...): python -m benchmarks.grouped_conv.
 
 One forward and backward pass of single layers at shapes of MicroNet and ShuffleNet, both sides interleaved, median of
 20 rounds; the last column is the ratio of the two.

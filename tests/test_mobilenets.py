@@ -179,7 +179,7 @@ def _refuse_download(*_):
 
 @pytest.fixture
 def offline(monkeypatch, tmp_path):
-    """An empty cache of Keras and no network."""
+    """An empty cache of Keras and no network; Keras offers no public way to redirect its downloads."""
     monkeypatch.setattr("keras.src.utils.file_utils.urlretrieve", _refuse_download)
     monkeypatch.setattr("keras.src.utils.file_utils.config.keras_home", lambda: str(tmp_path))
 
