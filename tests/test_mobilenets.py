@@ -266,7 +266,8 @@ def test_imagenet_weights_are_those_of_keras(builder, arguments, file, monkeypat
     released = reference(builder)(**arguments, weights=None)
     seed_weights(released, {})
     released.save(tmp_path / file, include_optimizer=False)
-    # In place of the download, of its cache and of the check of the MD5 sum.
+    # In place of the download, its cache and the check of the MD5 sum; the public `keras.utils.get_file` is another
+    # name of this function, which keras.applications does not look up.
     monkeypatch.setattr("keras.src.utils.file_utils.get_file", lambda name, *_, **__: str(tmp_path / name))
     model = builder(**arguments)
     assert_same_layers(model, released)
@@ -278,6 +279,7 @@ def test_imagenet_weights_above_another_network(monkeypatch, tmp_path):
     file = "mobilenet_2_5_128_tf_no_top.h5"
     released = keras.applications.MobileNet(alpha=0.25, include_top=False, weights=None)
     released.save(tmp_path / file, include_optimizer=False)
+    # The private name for the reason given in the test above.
     monkeypatch.setattr("keras.src.utils.file_utils.get_file", lambda name, *_, **__: str(tmp_path / name))
     inputs = keras.Input((256, 256, 1))
     first = keras.layers.Conv2D(3, 2, strides=2, name="first")

@@ -48,6 +48,15 @@ def to_tflite(model, path, quantization=None, representative_data=None, samples=
     >>> keras_lightnets.export.to_tflite(model, "m0.tflite").partitions
     1
     """
+    path = Path(path)
+    if path.suffix != ".tflite":
+        raise UserError(f"{path} must end in .tflite.")
+    if quantization not in QUANTIZATIONS:
+        raise UserError(f"`quantization` must be one of {QUANTIZATIONS}. Received: quantization={quantization!r}")
+    if quantization == "int8" and representative_data is None:
+        raise UserError(
+            "int8 needs `representative_data`, some images as the model takes them, to learn the ranges from."
+        )
     with static_graph(model) as graph:
         return write_tflite(graph, model, path, quantization, representative_data, samples, labels, metadata)
 
@@ -68,17 +77,8 @@ def static_graph(model):
 
 
 def write_tflite(graph, model, path, quantization, representative_data, samples, labels, metadata):
-    """Converts a `static_graph` of `model`; the other arguments are those of `to_tflite`."""
-    path = Path(path)
-    if path.suffix != ".tflite":
-        raise UserError(f"{path} must end in .tflite.")
-    if quantization not in QUANTIZATIONS:
-        raise UserError(f"`quantization` must be one of {QUANTIZATIONS}. Received: quantization={quantization!r}")
+    """Converts a `static_graph` of `model`; the other arguments are those of `to_tflite`, already checked."""
     images = None if representative_data is None else _images(representative_data)
-    if quantization == "int8" and images is None:
-        raise UserError(
-            "int8 needs `representative_data`, some images as the model takes them, to learn the ranges from."
-        )
     converter = tf.lite.TFLiteConverter.from_saved_model(graph)
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
     if quantization is not None:
