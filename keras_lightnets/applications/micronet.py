@@ -24,7 +24,13 @@ from keras_lightnets.applications.contract import (
 )
 from keras_lightnets.applications.decoding import decode_predictions as decode_predictions
 from keras_lightnets.applications.preprocessing import IMAGENET_STATISTICS
-from keras_lightnets.layers import AxialDepthwiseConv2D, ChannelShuffle, DynamicShiftMax, GroupedConv2D
+from keras_lightnets.layers import (
+    AxialDepthwiseConv2D,
+    BatchNormalization,
+    ChannelShuffle,
+    DynamicShiftMax,
+    GroupedConv2D,
+)
 
 preprocess_input = IMAGENET_STATISTICS
 
@@ -144,7 +150,7 @@ _M3 = Config(
 
 
 def _batch_norm(name):
-    return layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=name)
+    return BatchNormalization(momentum=0.9, epsilon=1e-5, name=name)
 
 
 def _normal(fan_out):

@@ -27,6 +27,7 @@ from keras_lightnets.applications.contract import (
 )
 from keras_lightnets.applications.decoding import decode_predictions as decode_predictions
 from keras_lightnets.applications.preprocessing import SYMMETRIC
+from keras_lightnets.layers import BatchNormalization
 
 preprocess_input = SYMMETRIC
 
@@ -58,7 +59,7 @@ _SHALLOW_BLOCKS = tuple(block for block in _BLOCKS if not 7 <= block.number <= 1
 
 
 def _activated(x, name):
-    x = layers.BatchNormalization(axis=channel_axis(), name=f"{name}_bn")(x)
+    x = BatchNormalization(axis=channel_axis(), name=f"{name}_bn")(x)
     return layers.ReLU(6.0, name=f"{name}_relu")(x)
 
 

@@ -25,6 +25,7 @@ from keras_lightnets.applications.contract import (
 )
 from keras_lightnets.applications.decoding import decode_predictions as decode_predictions
 from keras_lightnets.applications.preprocessing import SYMMETRIC
+from keras_lightnets.layers import BatchNormalization
 
 preprocess_input = SYMMETRIC
 
@@ -60,7 +61,7 @@ def make_divisible(width, divisor=8):
 
 def batch_norm(x, name):
     """Batch normalisation with the momentum and epsilon of the later MobileNets."""
-    return layers.BatchNormalization(axis=channel_axis(), momentum=0.999, epsilon=1e-3, name=name)(x)
+    return BatchNormalization(axis=channel_axis(), momentum=0.999, epsilon=1e-3, name=name)(x)
 
 
 def depthwise(x, kernel, stride, name, pad_name):

@@ -30,7 +30,7 @@ from keras_lightnets.applications.contract import (
 from keras_lightnets.applications.decoding import decode_predictions as decode_predictions
 from keras_lightnets.applications.mobilenet_v2 import make_divisible
 from keras_lightnets.applications.preprocessing import IMAGENET_STATISTICS
-from keras_lightnets.layers import PartialResidual
+from keras_lightnets.layers import BatchNormalization, PartialResidual
 
 preprocess_input = IMAGENET_STATISTICS
 
@@ -92,7 +92,7 @@ def _uniform(fan_in):
 
 
 def _batch_norm(name):
-    return layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=name)
+    return BatchNormalization(momentum=0.9, epsilon=1e-5, name=name)
 
 
 def _activation(kind, name):

@@ -34,7 +34,7 @@ from keras_lightnets.applications.contract import (
 )
 from keras_lightnets.applications.decoding import decode_predictions as decode_predictions
 from keras_lightnets.applications.preprocessing import IMAGENET_STATISTICS
-from keras_lightnets.layers import ChannelShuffle, GroupedConv2D
+from keras_lightnets.layers import BatchNormalization, ChannelShuffle, GroupedConv2D
 
 preprocess_input = IMAGENET_STATISTICS
 
@@ -115,9 +115,7 @@ def normal(stddev):
 
 def batch_norm(name):
     """Batch normalisation with PyTorch's constants and the authors' initial offset."""
-    return layers.BatchNormalization(
-        momentum=0.9, epsilon=1e-5, beta_initializer=keras.initializers.Constant(1e-4), name=name
-    )
+    return BatchNormalization(momentum=0.9, epsilon=1e-5, beta_initializer=keras.initializers.Constant(1e-4), name=name)
 
 
 def stem(x, filters):

@@ -5,9 +5,13 @@ so that equal strides say the same thing; it is used wherever the plain operator
 """
 
 import keras
+import numpy as np
 from keras import ops
 
 from keras_lightnets.kernels.export_scope import exporting
+
+# Where a few channels are multiplied, up to this many outputs, an ordinary convolution trains faster on a CPU.
+_DENSE_LIMIT = 48
 
 
 def axial_depthwise_conv(x, kernel, axis, stride=1):
@@ -22,18 +26,28 @@ def axial_depthwise_conv(x, kernel, axis, stride=1):
     Returns:
         Float tensor with `axis` divided by `stride`, rounded up, and `channels * multiplier` channels.
     """
-    if stride == 1:
-        return ops.depthwise_conv(x, kernel, 1, "same", "channels_last")
     ends = (max(kernel.shape[:2]) // 2,) * 2
     none = (0, 0)
-    x = ops.pad(x, (none, ends, none, none) if axis == "height" else (none, none, ends, none))
-    if keras.backend.backend() == "tensorflow" and not exporting():
+    padding = "same" if stride == 1 else "valid"
+    if stride > 1:
+        x = ops.pad(x, (none, ends, none, none) if axis == "height" else (none, none, ends, none))
+    strides = (stride, 1) if axis == "height" else (1, stride)
+    channels, multiplier = kernel.shape[2:]
+    if not exporting() and keras.backend.backend() == "tensorflow":
         from keras_lightnets.kernels import tensorflow_forms
 
-        if not tensorflow_forms.unequal_strides_work():
+        if multiplier > 1 and channels * multiplier <= _DENSE_LIMIT:
+            return ops.conv(x, dense_kernel(kernel), strides, padding, "channels_last")
+        if stride > 1 and not tensorflow_forms.unequal_strides_work():
             return folded(x, kernel, axis, stride)
-    strides = (stride, 1) if axis == "height" else (1, stride)
-    return ops.depthwise_conv(x, kernel, strides, "valid", "channels_last")
+    return ops.depthwise_conv(x, kernel, strides, padding, "channels_last")
+
+
+def dense_kernel(kernel):
+    """The depthwise `kernel` as that of an ordinary convolution, zero between channels that do not meet."""
+    *window, channels, multiplier = kernel.shape
+    mask = np.kron(np.eye(channels), np.ones((1, multiplier)))
+    return ops.reshape(kernel, (*window, 1, channels * multiplier)) * ops.cast(mask, kernel.dtype)
 
 
 def folded(x, kernel, axis, stride):

@@ -37,7 +37,9 @@ def grouped_conv(x, kernel, groups, strides=(1, 1), padding="valid", dilation_ra
 
         return tensorflow_forms.native_conv(x, kernel, strides, padding, dilation_rate)
     if tuple(kernel.shape[:2]) == (1, 1):
-        return pointwise_matmul(x[:, :: strides[0], :: strides[1], :], kernel[0, 0], groups)
+        if tuple(strides) != (1, 1):
+            x = x[:, :: strides[0], :: strides[1], :]
+        return pointwise_matmul(x, ops.reshape(kernel, kernel.shape[2:]), groups)
     pairs = zip(ops.split(x, groups, axis=-1), ops.split(kernel, groups, axis=-1), strict=True)
     parts = [ops.conv(part, filters, strides, padding, "channels_last", dilation_rate) for part, filters in pairs]
     return ops.concatenate(parts, axis=-1)

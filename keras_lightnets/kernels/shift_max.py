@@ -54,6 +54,10 @@ def shift_max(x, coefficients, groups, pieces):
     Returns:
         Float tensor of the shape of `x`.
     """
+    if keras.backend.backend() == "tensorflow" and not exporting():
+        from keras_lightnets.kernels import tensorflow_forms
+
+        return tensorflow_forms.shift_max(x, coefficients, groups, pieces)
     shifted = channel_shift(x, groups)
     if not exporting():
         # In the export form the batch is 1, so that (1, channels) broadcasts by itself.

@@ -6,10 +6,15 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
+from keras_lightnets.kernels.channel_shuffle import transposed
 from keras_lightnets.kernels.shift_max import shift_permutation
 
-# Up to this width one dense permutation matrix is the fastest shift on a CPU; above it, one matrix inside each group.
+# Up to these widths one dense permutation matrix is the fastest on a CPU; above them, for the shift, one matrix inside
+# each group, and for the shuffle a transposition.
 _DENSE_SHIFT_LIMIT = 96
+_DENSE_SHUFFLE_LIMIT = 48
+# Fewer channels than this leave the vector registers of the operator for batch normalisation empty.
+_NARROW = 4
 
 
 def native_conv(x, kernel, strides, padding, dilation_rate):
@@ -38,6 +43,20 @@ def _matmul_is_exact():
     return not tf.config.list_physical_devices("GPU")
 
 
+def _permuted(x, permutation):
+    """Rows of `len(permutation)` numbers of `x`, permuted by a product with a 0/1 matrix."""
+    width = len(permutation)
+    return tf.matmul(tf.reshape(x, (-1, width)), tf.constant(np.eye(width)[:, permutation], x.dtype))
+
+
+def channel_shuffle(x, groups):
+    """`kernels.channel_shuffle.channel_shuffle`, as a product with a 0/1 matrix where that is faster."""
+    channels = x.shape[-1]
+    if channels > _DENSE_SHUFFLE_LIMIT or not _matmul_is_exact():
+        return transposed(x, groups)
+    return ops.reshape(_permuted(x, np.arange(channels).reshape(groups, -1).T.reshape(-1)), ops.shape(x))
+
+
 def channel_shift(x, groups):
     """`kernels.shift_max.channel_shift` as a product with a 0/1 matrix, exact and cheap to differentiate."""
     channels = x.shape[-1]
@@ -46,8 +65,85 @@ def channel_shift(x, groups):
     group_channels = channels // groups
     width, by_groups = (channels, 1) if channels <= _DENSE_SHIFT_LIMIT else (group_channels, groups)
     permutation = shift_permutation(channels, groups) if by_groups == 1 else shift_permutation(group_channels, 1)
-    matrix = tf.constant(np.eye(width)[:, permutation], x.dtype)
-    flat = tf.reshape(tf.matmul(tf.reshape(x, (-1, width)), matrix), (-1, channels))
+    flat = tf.reshape(_permuted(x, permutation), (-1, channels))
     if by_groups > 1:
         flat = tf.roll(flat, -group_channels, axis=1)
     return ops.reshape(flat, ops.shape(x))
+
+
+def shift_max(x, coefficients, groups, pieces):
+    """`kernels.shift_max.shift_max` in few passes over the pixels, forward and backward."""
+    shape = ops.shape(x)
+    channels = shape[-1]
+    flat = tf.reshape(x, (-1, shape[1] * shape[2], channels))
+    shifted = tf.reshape(channel_shift(x, groups), tf.shape(flat))
+    coefficients = tf.reshape(coefficients, (-1, 1, 2 * pieces * channels))
+    mix = _one_piece if pieces == 1 else _two_pieces
+    return ops.reshape(mix(flat, shifted, coefficients), shape)
+
+
+@tf.custom_gradient
+def _one_piece(x, shifted, coefficients):
+    a, b = tf.split(coefficients, 2, axis=-1)
+
+    def gradient(dy):
+        sums = [tf.reduce_sum(dy * factor, axis=1, keepdims=True) for factor in (x, shifted)]
+        return a * dy, b * dy, tf.concat(sums, axis=-1)
+
+    return a * x + b * shifted, gradient
+
+
+@tf.custom_gradient
+def _two_pieces(x, shifted, coefficients):
+    a1, b1, a2, b2 = tf.split(coefficients, 4, axis=-1)
+    a, b = a1 - a2, b1 - b2
+    # max(z1, z2) = z2 + relu(z1 - z2), without a comparison to choose a gradient by.
+    rest = tf.nn.relu(a * x + b * shifted)
+
+    def gradient(dy):
+        first = tf.raw_ops.ReluGrad(gradients=dy, features=rest)
+        pairs = ((first, x), (first, shifted), (dy, x), (dy, shifted))
+        a1_sum, b1_sum, a_sum, b_sum = (tf.reduce_sum(d * z, axis=1, keepdims=True) for d, z in pairs)
+        sums = tf.concat([a1_sum, b1_sum, a_sum - a1_sum, b_sum - b1_sum], axis=-1)
+        return a2 * dy + a * first, b2 * dy + b * first, sums
+
+    return a2 * x + b2 * shifted + rest, gradient
+
+
+def fused_batch_norm(x, gamma, beta, epsilon):
+    """Normalises `x`, `(batch, height, width, channels)`, by its own moments in one operator.
+
+    Args:
+        x: float16, bfloat16 or float32 tensor.
+        gamma: float32 tensor `(channels,)`.
+        beta: float32 tensor `(channels,)`.
+        epsilon: float.
+
+    Returns:
+        The normalised tensor in the type of `x`, and the float32 mean and biased variance, `(channels,)` each.
+    """
+    if x.shape[-1] < _NARROW and x.shape[2] is not None:
+        return _narrow_batch_norm(x, gamma, beta, epsilon)
+    none = tf.zeros((0,))
+    y, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
+        x=x, scale=gamma, offset=beta, mean=none, variance=none, epsilon=epsilon, is_training=True
+    )
+    # The operator returns the unbiased variance; Keras keeps the biased one.
+    count = tf.cast(tf.size(x) // tf.shape(x)[-1], variance.dtype)
+    return y, mean, variance * (count - 1.0) / count
+
+
+def _narrow_batch_norm(x, gamma, beta, epsilon):
+    # The pixels of a row side by side, with the numbers of each channel repeated, make a wide matrix.
+    width, channels = x.shape[2:]
+    rows = tf.cast(tf.reshape(x, (-1, width * channels)), gamma.dtype)
+
+    def moment(values):
+        return tf.reduce_mean(tf.reshape(tf.reduce_mean(values, 0), (width, channels)), 0)
+
+    mean = moment(rows)
+    centred = rows - tf.tile(mean, [width])
+    variance = moment(tf.square(centred))
+    scale = gamma * tf.math.rsqrt(variance + epsilon)
+    y = centred * tf.tile(scale, [width]) + tf.tile(beta, [width])
+    return tf.cast(tf.reshape(y, tf.shape(x)), x.dtype), mean, variance

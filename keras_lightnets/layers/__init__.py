@@ -1,6 +1,7 @@
 """Primitives that Keras lacks, one a file."""
 
 from keras_lightnets.layers.axial_depthwise_conv import AxialDepthwiseConv2D as AxialDepthwiseConv2D
+from keras_lightnets.layers.batch_normalization import BatchNormalization as BatchNormalization
 from keras_lightnets.layers.channel_shuffle import ChannelShuffle as ChannelShuffle
 from keras_lightnets.layers.channel_split import ChannelSplit as ChannelSplit
 from keras_lightnets.layers.dynamic_shift_max import DynamicShiftMax as DynamicShiftMax

@@ -1,7 +1,8 @@
 """Channel shuffle."""
 
 import keras
-from keras import ops
+
+from keras_lightnets.kernels.channel_shuffle import channel_shuffle
 
 
 @keras.saving.register_keras_serializable(package="keras_lightnets")
@@ -49,10 +50,7 @@ class ChannelShuffle(keras.layers.Layer):
 
     def call(self, inputs):
         """Shuffles the channels of `inputs`."""
-        shape = ops.shape(inputs)
-        # Three axes transpose faster than five, and stay within what the delegates of phones accept.
-        x = ops.reshape(inputs, (-1, self.groups, shape[-1] // self.groups))
-        return ops.reshape(ops.transpose(x, (0, 2, 1)), shape)
+        return channel_shuffle(inputs, self.groups)
 
     def compute_output_shape(self, input_shape):
         """Returns the input shape."""
