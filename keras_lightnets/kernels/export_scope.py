@@ -8,19 +8,23 @@ function is traced: inside `export_scope()` every layer lays down its export for
 import contextlib
 import contextvars
 
-_exporting = contextvars.ContextVar("keras_lightnets_exporting", default=False)
+_arithmetic = contextvars.ContextVar("keras_lightnets_export_arithmetic", default=None)
 
 
 @contextlib.contextmanager
-def export_scope():
-    """Traces made inside use the export form of every primitive: inference only, static shapes, batch 1."""
-    token = _exporting.set(True)
+def export_scope(arithmetic="float"):
+    """Traces made inside use the export form of every primitive: inference only, static shapes, batch 1.
+
+    Args:
+        arithmetic: "float" or "int8", what the device will compute in. Defaults to "float".
+    """
+    token = _arithmetic.set(arithmetic)
     try:
         yield
     finally:
-        _exporting.reset(token)
+        _arithmetic.reset(token)
 
 
-def exporting():
-    """Returns True inside `export_scope()`."""
-    return _exporting.get()
+def exporting(arithmetic=None):
+    """Returns whether a trace is made inside `export_scope()`, for `arithmetic` where that is given."""
+    return _arithmetic.get() is not None and arithmetic in (None, _arithmetic.get())

@@ -9,7 +9,7 @@ _AXES = ("height", "width")
 
 @keras.saving.register_keras_serializable(package="keras_lightnets")
 class AxialDepthwiseConv2D(keras.layers.Layer):
-    """Depthwise convolution along one axis: `k x 1` along the height or `1 x k` along the width, without bias.
+    """Depthwise convolution along one axis: `k x 1` along the height or `1 x k` along the width.
 
     The stride acts along the convolved axis only and both of its ends get `k // 2` zeros, as in PyTorch-born networks.
     `keras.layers.DepthwiseConv2D` cannot say this on every device: TensorFlow refuses unequal strides on GPUs and on
@@ -22,6 +22,7 @@ class AxialDepthwiseConv2D(keras.layers.Layer):
         depth_multiplier: int, output channels per input channel. Defaults to 1.
         depthwise_initializer: initializer of the kernel. Defaults to "glorot_uniform".
         depthwise_regularizer: regularizer of the kernel. Defaults to None.
+        use_bias: bool. Defaults to False.
         **kwargs: arguments of `keras.layers.Layer`.
 
     Input shape:
@@ -52,6 +53,7 @@ class AxialDepthwiseConv2D(keras.layers.Layer):
         depth_multiplier=1,
         depthwise_initializer="glorot_uniform",
         depthwise_regularizer=None,
+        use_bias=False,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -68,6 +70,7 @@ class AxialDepthwiseConv2D(keras.layers.Layer):
         self.depth_multiplier = depth_multiplier
         self.depthwise_initializer = keras.initializers.get(depthwise_initializer)
         self.depthwise_regularizer = keras.regularizers.get(depthwise_regularizer)
+        self.use_bias = use_bias
 
     def build(self, input_shape):
         """Creates the kernel, `(k, 1, channels, multiplier)` or `(1, k, channels, multiplier)`."""
@@ -78,10 +81,15 @@ class AxialDepthwiseConv2D(keras.layers.Layer):
             initializer=self.depthwise_initializer,
             regularizer=self.depthwise_regularizer,
         )
+        if self.use_bias:
+            self.bias = self.add_weight(
+                name="bias", shape=(input_shape[-1] * self.depth_multiplier,), initializer="zeros"
+            )
 
     def call(self, inputs):
         """Convolves `inputs`."""
-        return axial_depthwise_conv(inputs, self.kernel, self.axis, self.stride)
+        outputs = axial_depthwise_conv(inputs, self.kernel, self.axis, self.stride)
+        return outputs + self.bias if self.use_bias else outputs
 
     def compute_output_shape(self, input_shape):
         """Returns the shape with the convolved axis divided by the stride, rounded up."""
@@ -102,4 +110,5 @@ class AxialDepthwiseConv2D(keras.layers.Layer):
             "depth_multiplier": self.depth_multiplier,
             "depthwise_initializer": keras.initializers.serialize(self.depthwise_initializer),
             "depthwise_regularizer": keras.regularizers.serialize(self.depthwise_regularizer),
+            "use_bias": self.use_bias,
         }

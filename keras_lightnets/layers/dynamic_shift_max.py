@@ -6,9 +6,6 @@ from keras import ops
 
 from keras_lightnets.kernels.shift_max import shift_max
 
-# Coefficients stay within this distance of their offsets (authors' code: ACT_MAX).
-_BOUND = 2.0
-
 
 @keras.saving.register_keras_serializable(package="keras_lightnets")
 class DynamicShiftMax(keras.layers.Layer):
@@ -47,6 +44,9 @@ class DynamicShiftMax(keras.layers.Layer):
     TensorShape([2, 7, 7, 16])
     """
 
+    # Coefficients stay within this distance of their offsets (authors' code: ACT_MAX).
+    bound = 2.0
+
     def __init__(self, groups, units, pieces=2, offsets_a=None, offsets_b=None, **kwargs):
         super().__init__(**kwargs)
         for name, value in (("groups", groups), ("units", units)):
@@ -84,13 +84,13 @@ class DynamicShiftMax(keras.layers.Layer):
         self.squeeze.build((None, channels))
         self.excite.build((None, self.units))
         offsets = np.ravel(list(zip(self.offsets_a, self.offsets_b, strict=True)))
-        self._shift = np.repeat(offsets - _BOUND, channels)
+        self._shift = np.repeat(offsets - self.bound, channels)
 
     def call(self, inputs):
         """Applies the activation to `inputs`."""
         z = self.excite(self.squeeze(ops.mean(inputs, axis=(1, 2))))
         # bound * (2 * hard_sigmoid(z) - 1) + offset, with the constants gathered.
-        coefficients = ops.relu6(z + 3.0) * (_BOUND / 3.0) + ops.cast(self._shift, z.dtype)
+        coefficients = ops.relu6(z + 3.0) * (self.bound / 3.0) + ops.cast(self._shift, z.dtype)
         return shift_max(inputs, coefficients, self.groups, self.pieces)
 
     def compute_output_shape(self, input_shape):

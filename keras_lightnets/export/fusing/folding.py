@@ -1,0 +1,121 @@
+"""Rewrites of a graph that leave fewer operations: normalisation and padding into convolutions, factors into one."""
+
+import keras
+import numpy as np
+
+from keras_lightnets.export.fusing.graph import Affine, Channelwise, ColumnBias, Conv, Dense, Permute, ShiftMax
+
+# Up to this many input channels a factorised convolution costs more in passes over the pixels than it saves in products.
+_FEW = 4
+
+
+def fold(graph):
+    """Applies every rewrite, in place."""
+    _fold_affines(graph)
+    _fold_paddings(graph)
+    _merge_stems(graph)
+    _spread_multipliers(graph)
+    _scale_shift_max(graph)
+
+
+def _only_reader(graph, node):
+    """The single node that reads `node`, or None."""
+    readers = graph.consumers()[node]
+    return readers[0] if len(readers) == 1 else None
+
+
+def _linear_source(graph, node):
+    """The convolution or dense layer that `node` alone reads, and the order in which it sees its channels."""
+    order = np.arange(node.inputs[0].channels)
+    reader, source = node, node.inputs[0]
+    while isinstance(source, Permute) and _only_reader(graph, source) is reader:
+        order = source.order[order]
+        reader, source = source, source.inputs[0]
+    if isinstance(source, Conv | Dense) and _only_reader(graph, source) is reader:
+        return source, order
+    return None, order
+
+
+def _fold_affines(graph):
+    for node in [node for node in graph.nodes if isinstance(node, Affine)]:
+        source, order = _linear_source(graph, node)
+        if source is not None:
+            scale, offset = np.empty_like(node.scale), np.empty_like(node.offset)
+            scale[order], offset[order] = node.scale, node.offset
+            source.kernel = source.kernel * scale
+            source.bias = source.bias * scale + offset
+            graph.replace(node)
+
+
+def _fold_paddings(graph):
+    for node in [node for node in graph.nodes if isinstance(node, Channelwise)]:
+        conv = _only_reader(graph, node)
+        if (
+            isinstance(node.layer, keras.layers.ZeroPadding2D)
+            and isinstance(conv, Conv)
+            and conv.padding == ((0, 0), (0, 0))
+        ):
+            conv.padding = node.layer.padding
+            graph.replace(node)
+
+
+def _is_vertical(node):
+    return isinstance(node, Conv) and node.kernel.shape[1] == 1 < node.kernel.shape[0] and node.strides[1] == 1
+
+
+def _is_horizontal(node, source):
+    """Whether `node` is depthwise, `1 x k`, with or without a multiplier."""
+    return (
+        isinstance(node, Conv)
+        and node.kernel.shape[0] == 1 < node.kernel.shape[1]
+        and node.strides[0] == 1
+        and node.groups == source.channels
+        and node.padding != "same"
+    )
+
+
+def _merge_stems(graph):
+    """A dense `k x 1` and a depthwise `1 x k` convolution of few channels become one `k x k` convolution.
+
+    The second one pads with zeros what already holds the bias of the first, so that its bias differs near the border.
+    """
+    for first in [node for node in graph.nodes if _is_vertical(node)]:
+        second, width = _only_reader(graph, first), first.shape[2]
+        if first.groups > 1 or first.inputs[0].channels > _FEW or not _is_horizontal(second, first) or width is None:
+            continue
+        of = np.arange(second.channels) // (second.channels // first.channels)
+        kernel = first.kernel[:, :, :, of] * second.kernel
+        (before, after), stride = second.padding[1], second.strides[1]
+        inside = np.pad(np.ones(width), (before, after))
+        columns = np.arange(second.shape[2])[:, None] * stride + np.arange(second.kernel.shape[1])
+        borders = inside[columns] @ second.kernel[0, :, 0]
+        padding = (first.padding[0], second.padding[1])
+        strides = (first.strides[0], stride)
+        none = np.zeros(second.channels)
+        conv = Conv(first.inputs, second.name, second.shape, kernel, none, strides, padding, groups=1)
+        bias = ColumnBias([conv], f"{second.name}_bias", second.shape, second.bias + first.bias[of] * borders)
+        graph.replace(first)
+        graph.replace(second, conv, bias)
+
+
+def _spread_multipliers(graph):
+    """Where both factors multiply channels, the first makes all of them and the second is plainly depthwise."""
+    for first in [node for node in graph.nodes if _is_vertical(node)]:
+        second = _only_reader(graph, first)
+        if first.groups != first.inputs[0].channels or not _is_horizontal(second, first) or second.depthwise:
+            continue
+        of = np.arange(second.channels) // (second.channels // first.channels)
+        first.kernel, first.bias = first.kernel[..., of], first.bias[of]
+        first.shape = (*first.shape[:-1], second.channels)
+        second.groups = second.channels
+
+
+def _scale_shift_max(graph):
+    """The bounds of the coefficients are a factor on the input instead, in the weights of the layer before."""
+    for node in [node for node in graph.nodes if isinstance(node, ShiftMax)]:
+        source, _ = _linear_source(graph, node)
+        if source is not None:
+            source.kernel, source.bias = source.kernel * node.gain, source.bias * node.gain
+            kernel, bias = node.squeeze
+            node.squeeze = kernel / node.gain, bias
+            node.gain = 1.0
