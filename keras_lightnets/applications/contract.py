@@ -2,34 +2,37 @@
 
 import math
 import numbers
-import os
-import re
 import warnings
 
 import keras
 
+from keras_lightnets.weights import download
+from keras_lightnets.weights.keras_sources import keras_record
+from keras_lightnets.weights.load import load
+from keras_lightnets.weights.source import open_source
 
-def check_arguments(weights, include_top, classes, classifier_activation, available=()):
-    """Refuses combinations of arguments before anything is built.
+
+def open_weights(builder, arguments, weights, include_top, classes, classifier_activation, donated=False):
+    """Refuses combinations of arguments before anything is built, and reads the weights.
 
     Args:
-        weights: None, a name in `available`, or the path of a weights file.
+        builder: name of the builder, and
+        arguments: dict of those of its arguments that decide which weights fit.
+        weights: None, "imagenet" or another name of the registry, or the path of a weights file.
         include_top: bool.
         classes: int.
         classifier_activation: str or callable or None.
-        available: names of the released weights of the network. Defaults to `()`.
+        donated: whether "imagenet" is left to `keras_donor`. Defaults to False.
+
+    Returns:
+        A `Source`, or None without weights or if they are left to `keras_donor`.
 
     Raises:
-        ValueError: for weights that do not exist, `classes` other than 1000 with a released classifier, or an
-            activation other than softmax or None with weights.
+        ValueError: for weights that do not exist or cannot be read, `classes` other than 1000 with the classifier of
+            `keras.applications`, or an activation other than softmax or None with weights.
     """
-    if weights is not None and weights not in available and not os.path.exists(weights):
-        released = ", ".join(repr(name) for name in available) or "none are released for this network yet"
-        raise ValueError(
-            "The `weights` argument should be either `None` (random initialization), the name of released weights "
-            f"({released}), or the path to the weights file to be loaded. Received: weights={weights!r}"
-        )
-    if weights in available and include_top and classes != 1000:
+    donated = donated and weights == "imagenet"
+    if donated and include_top and classes != 1000:
         raise ValueError(
             f"If using `weights={weights!r}` with `include_top=True`, `classes` should be 1000. "
             f"Received: classes={classes}"
@@ -43,6 +46,7 @@ def check_arguments(weights, include_top, classes, classifier_activation, availa
                 "Only `None` and `softmax` activations are allowed for the `classifier_activation` argument when "
                 f"using weights. Received: classifier_activation={classifier_activation!r}"
             )
+    return None if weights is None or donated else open_source(weights, builder, arguments, include_top)
 
 
 def check_alpha(alpha):
@@ -87,6 +91,10 @@ def keras_donor(builder, weights, input_tensor, **arguments):
     if keras.backend.is_keras_tensor(input_tensor):
         # Its shape matters, but not the graph that it comes from.
         input_tensor = keras.Input(batch_shape=input_tensor.shape)
+    shape = arguments.get("input_shape") or getattr(input_tensor, "shape", (None,))[1:]
+    if record := keras_record(builder.__name__, arguments, shape):
+        # Keras finds the file in its cache then.
+        download.fetch(record)
     return builder(weights=weights, input_tensor=input_tensor, **arguments)
 
 
@@ -154,14 +162,14 @@ def pooled(x, pooling):
     return pools[pooling](name=f"{pooling}_pool")(x)
 
 
-def finish(inputs, outputs, name, weights, donor=None):
+def finish(inputs, outputs, name, source, donor=None):
     """Closes the graph into a model, from the first input on, and gives it its weights.
 
     Args:
         inputs: the input that `image_input` opened.
         outputs: Keras tensor, output of the model.
         name: str, name of the model.
-        weights: None or the path of a weights file.
+        source: the `Source` of `open_weights`, or None.
         donor: the model of `keras_donor` to take the weights from instead. Defaults to None.
 
     Returns:
@@ -171,32 +179,26 @@ def finish(inputs, outputs, name, weights, donor=None):
         ValueError: if the file does not fit the network, naming the file.
     """
     # `inputs` may be a tensor in the middle of another graph: the model starts where that graph starts.
-    sources = keras.utils.get_source_inputs(inputs)
-    model = keras.Model(sources[0] if len(sources) == 1 else sources, outputs, name=name)
+    starts = keras.utils.get_source_inputs(inputs)
+    model = keras.Model(starts[0] if len(starts) == 1 else starts, outputs, name=name)
     if donor is not None:
         for layer in donor.layers:
             if layer.weights:
                 model.get_layer(layer.name).set_weights(layer.get_weights())
-    elif weights is not None:
-        try:
-            with warnings.catch_warnings(record=True) as caught:
-                warnings.simplefilter("always", UserWarning)
-                model.load_weights(weights)
-            # Where it finds nothing for a layer, Keras warns and leaves random weights.
-            if skipped := [warning.message for warning in caught if warning.category is UserWarning]:
-                raise ValueError(skipped[0])
-        except (ValueError, KeyError, OSError) as error:
-            # Keras appends all values of the variable and a list of everything else that does not fit.
-            reason = re.sub(r", value=.*", ">", " ".join(str(error).split()))
-            raise ValueError(f"The weights file {weights} does not fit {name}: {reason}") from error
+    elif source is not None:
+        before = [] if any(inputs is start for start in starts) else keras.Model(starts, inputs).layers
+        load(source, [layer for layer in model.layers if layer not in before], name)
     return model
 
 
 # The arguments that every builder has, for its docstring.
 ARGUMENTS = """Args:
     include_top: bool, whether to end in the classifier. Defaults to True.
-    weights: None for random initialisation, the name of released weights, or the path of a weights file. Defaults
-        to "imagenet".
+    weights: None for random initialisation, "imagenet" or another name of `keras_lightnets.weights.list_weights()`, or
+        the path of a weights file: `.weights.h5`, `.h5`, `.keras`, `.safetensors`, or a PyTorch checkpoint of the
+        publishers listed there. With another number of `classes` than the weights have, the classifier is fresh and a
+        warning says so; with one input channel the first kernel is summed over RGB, and from the fourth channel on it
+        is zero. Defaults to "imagenet".
     input_tensor: Keras tensor `(batch, height, width, channels)` to build upon. Defaults to None.
     input_shape: `(height, width, channels)`, each side at least 32. Defaults to None: `(224, 224, 3)` with the
         classifier, `(None, None, 3)` without.
@@ -210,6 +212,6 @@ Returns:
     A functional `keras.Model`. It expects images normalised by this module's `preprocess_input`.
 
 Raises:
-    ValueError: for arguments that `keras.applications` refuses too: weights that do not exist or do not fit, other
-        than 1000 `classes` with released weights, a too small or unknown input size.
+    ValueError: for arguments that `keras.applications` refuses too: weights that do not exist, cannot be downloaded
+        or do not fit, a too small or unknown input size.
 """

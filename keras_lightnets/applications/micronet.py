@@ -16,9 +16,9 @@ from keras import layers
 
 from keras_lightnets.applications.contract import (
     ARGUMENTS,
-    check_arguments,
     finish,
     image_input,
+    open_weights,
     pooled,
     refuse_channels_first,
 )
@@ -275,6 +275,7 @@ def _head(x, config, classes, classifier_activation):
 
 
 def _micronet(
+    builder,
     config,
     include_top,
     weights,
@@ -286,14 +287,14 @@ def _micronet(
     name,
 ):
     refuse_channels_first("MicroNet")
-    check_arguments(weights, include_top, classes, classifier_activation)
+    source = open_weights(builder, {}, weights, include_top, classes, classifier_activation)
     inputs = image_input(input_tensor, input_shape, include_top)
     x = _stem(inputs, *config.stem)
     for number, row in enumerate(config.rows, 1):
         x = _BLOCKS[type(row)](x, row, config, f"block{number}")
     x = layers.ReLU(6.0, name="features_relu6")(x)
     x = _head(pooled(x, "avg"), config, classes, classifier_activation) if include_top else pooled(x, pooling)
-    return finish(inputs, x, name, weights)
+    return finish(inputs, x, name, source)
 
 
 def MicroNetM0(
@@ -308,7 +309,16 @@ def MicroNetM0(
 ):
     """MicroNet-M0: 1.02 million parameters, 4.1 million multiply-adds at 224x224."""
     return _micronet(
-        _M0, include_top, weights, input_tensor, input_shape, pooling, classes, classifier_activation, name
+        "MicroNetM0",
+        _M0,
+        include_top,
+        weights,
+        input_tensor,
+        input_shape,
+        pooling,
+        classes,
+        classifier_activation,
+        name,
     )
 
 
@@ -324,7 +334,16 @@ def MicroNetM1(
 ):
     """MicroNet-M1: 1.78 million parameters, 6.1 million multiply-adds at 224x224."""
     return _micronet(
-        _M1, include_top, weights, input_tensor, input_shape, pooling, classes, classifier_activation, name
+        "MicroNetM1",
+        _M1,
+        include_top,
+        weights,
+        input_tensor,
+        input_shape,
+        pooling,
+        classes,
+        classifier_activation,
+        name,
     )
 
 
@@ -340,7 +359,16 @@ def MicroNetM2(
 ):
     """MicroNet-M2: 2.39 million parameters, 12.7 million multiply-adds at 224x224."""
     return _micronet(
-        _M2, include_top, weights, input_tensor, input_shape, pooling, classes, classifier_activation, name
+        "MicroNetM2",
+        _M2,
+        include_top,
+        weights,
+        input_tensor,
+        input_shape,
+        pooling,
+        classes,
+        classifier_activation,
+        name,
     )
 
 
@@ -356,7 +384,16 @@ def MicroNetM3(
 ):
     """MicroNet-M3: 2.62 million parameters, 20.8 million multiply-adds at 224x224."""
     return _micronet(
-        _M3, include_top, weights, input_tensor, input_shape, pooling, classes, classifier_activation, name
+        "MicroNetM3",
+        _M3,
+        include_top,
+        weights,
+        input_tensor,
+        input_shape,
+        pooling,
+        classes,
+        classifier_activation,
+        name,
     )
 
 

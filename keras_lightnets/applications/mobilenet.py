@@ -19,10 +19,10 @@ from keras_lightnets.applications.contract import (
     ARGUMENTS,
     channel_axis,
     check_alpha,
-    check_arguments,
     finish,
     image_input,
     keras_donor,
+    open_weights,
     pooled,
 )
 from keras_lightnets.applications.decoding import decode_predictions as decode_predictions
@@ -147,8 +147,9 @@ def MobileNet(
     name=None,
 ):
     """MobileNet with depthwise-separable convolutions, 4.2 million parameters and 569 million multiply-adds."""
-    check_arguments(weights, include_top, classes, classifier_activation, available=("imagenet",))
     check_alpha(alpha)
+    arguments = {"alpha": alpha, "depth_multiplier": depth_multiplier}
+    source = open_weights("MobileNet", arguments, weights, include_top, classes, classifier_activation, donated=True)
     donor = keras_donor(
         keras.applications.MobileNet,
         weights,
@@ -173,7 +174,7 @@ def MobileNet(
     )
     # The donor's name tells the size that its weights were trained at.
     name = donor.name if donor else name or _name("mobilenet", alpha, inputs)
-    return finish(inputs, outputs, name, weights, donor)
+    return finish(inputs, outputs, name, source, donor)
 
 
 def ConvMobileNet(
@@ -211,8 +212,8 @@ def ConvMobileNet(
     >>> model.output_shape
     (None, 10)
     """
-    check_arguments(weights, include_top, classes, classifier_activation)
     check_alpha(alpha)
+    source = open_weights("ConvMobileNet", {"alpha": alpha}, weights, include_top, classes, classifier_activation)
     inputs, outputs = _mobilenet(
         _BLOCKS,
         lambda x, block: _full_block(x, block, alpha),
@@ -225,7 +226,7 @@ def ConvMobileNet(
         classes,
         classifier_activation,
     )
-    return finish(inputs, outputs, name or _name("conv_mobilenet", alpha, inputs), weights)
+    return finish(inputs, outputs, name or _name("conv_mobilenet", alpha, inputs), source)
 
 
 def ShallowMobileNet(
@@ -264,8 +265,8 @@ def ShallowMobileNet(
     >>> model.output_shape
     (None, 10)
     """
-    check_arguments(weights, include_top, classes, classifier_activation)
     check_alpha(alpha)
+    source = open_weights("ShallowMobileNet", {"alpha": alpha}, weights, include_top, classes, classifier_activation)
     inputs, outputs = _mobilenet(
         _SHALLOW_BLOCKS,
         lambda x, block: _separable_block(x, block, alpha, depth_multiplier),
@@ -278,7 +279,7 @@ def ShallowMobileNet(
         classes,
         classifier_activation,
     )
-    return finish(inputs, outputs, name or _name("shallow_mobilenet", alpha, inputs), weights)
+    return finish(inputs, outputs, name or _name("shallow_mobilenet", alpha, inputs), source)
 
 
 MobileNet.__doc__ += f"""

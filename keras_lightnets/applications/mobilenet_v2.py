@@ -17,10 +17,10 @@ from keras_lightnets.applications.contract import (
     ARGUMENTS,
     channel_axis,
     check_alpha,
-    check_arguments,
     finish,
     image_input,
     keras_donor,
+    open_weights,
     pooled,
 )
 from keras_lightnets.applications.decoding import decode_predictions as decode_predictions
@@ -125,8 +125,10 @@ def MobileNetV2(
     name=None,
 ):
     """MobileNetV2, 3.5 million parameters and 301 million multiply-adds at 224x224."""
-    check_arguments(weights, include_top, classes, classifier_activation, available=("imagenet",))
     check_alpha(alpha)
+    source = open_weights(
+        "MobileNetV2", {"alpha": alpha}, weights, include_top, classes, classifier_activation, donated=True
+    )
     donor = keras_donor(
         keras.applications.MobileNetV2,
         weights,
@@ -144,7 +146,7 @@ def MobileNetV2(
     height = inputs.shape[2 if channel_axis() == 1 else 1]
     # The donor's name tells the size that its weights were trained at.
     name = donor.name if donor else name or f"mobilenetv2_{alpha:.2f}_{height}"
-    return finish(inputs, x, name, weights, donor)
+    return finish(inputs, x, name, source, donor)
 
 
 MobileNetV2.__doc__ += f"""

@@ -19,10 +19,10 @@ from keras_lightnets.applications.contract import (
     ARGUMENTS,
     channel_axis,
     check_alpha,
-    check_arguments,
     finish,
     image_input,
     keras_donor,
+    open_weights,
     pooled,
 )
 from keras_lightnets.applications.decoding import decode_predictions as decode_predictions
@@ -180,8 +180,11 @@ def _mobilenet_v3(
     include_preprocessing,
     name,
 ):
-    check_arguments(weights, include_top, classes, classifier_activation, available=("imagenet",))
     check_alpha(alpha)
+    arguments = {"alpha": alpha, "minimalistic": minimalistic}
+    source = open_weights(
+        keras_builder.__name__, arguments, weights, include_top, classes, classifier_activation, donated=True
+    )
     donor = keras_donor(
         keras_builder,
         weights,
@@ -203,7 +206,7 @@ def _mobilenet_v3(
         x = _head(x, units, config.activation, dropout_rate, classes, classifier_activation)
     else:
         x = pooled(x, pooling)
-    return finish(inputs, x, name, weights, donor)
+    return finish(inputs, x, name, source, donor)
 
 
 def MobileNetV3Small(

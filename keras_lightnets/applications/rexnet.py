@@ -21,9 +21,9 @@ from keras import layers
 
 from keras_lightnets.applications.contract import (
     ARGUMENTS,
-    check_arguments,
     finish,
     image_input,
+    open_weights,
     pooled,
     refuse_channels_first,
 )
@@ -179,6 +179,7 @@ def _head(x, config, classes, classifier_activation):
 
 
 def _rexnet(
+    builder,
     config,
     include_top,
     weights,
@@ -190,7 +191,8 @@ def _rexnet(
     name,
 ):
     refuse_channels_first("ReXNet")
-    check_arguments(weights, include_top, classes, classifier_activation)
+    arguments = {"alpha": config.alpha}
+    source = open_weights(builder, arguments, weights, include_top, classes, classifier_activation)
     inputs = image_input(input_tensor, input_shape, include_top)
     stem, *outs = _widths(config)
     x = _stem(inputs, stem, config.activation)
@@ -202,7 +204,7 @@ def _rexnet(
     x = pooled(x, "avg" if include_top else pooling)
     if include_top:
         x = _head(x, config, classes, classifier_activation)
-    return finish(inputs, x, name, weights)
+    return finish(inputs, x, name, source)
 
 
 def _check_alpha(alpha):
@@ -227,7 +229,16 @@ def ReXNet(
     config = Config(alpha, growth=180 / len(_BLOCKS), features=max(1, int(1280 * alpha)))
     name = name or f"rexnet_{alpha}"
     return _rexnet(
-        config, include_top, weights, input_tensor, input_shape, pooling, classes, classifier_activation, name
+        "ReXNet",
+        config,
+        include_top,
+        weights,
+        input_tensor,
+        input_shape,
+        pooling,
+        classes,
+        classifier_activation,
+        name,
     )
 
 
@@ -255,7 +266,16 @@ def ReXNetLite(
     )
     name = name or f"rexnet_lite_{alpha}"
     return _rexnet(
-        config, include_top, weights, input_tensor, input_shape, pooling, classes, classifier_activation, name
+        "ReXNetLite",
+        config,
+        include_top,
+        weights,
+        input_tensor,
+        input_shape,
+        pooling,
+        classes,
+        classifier_activation,
+        name,
     )
 
 
@@ -277,7 +297,16 @@ def ReXNetR(
     config = Config(alpha, growth=180 / len(_BLOCKS), features=features, divisor=divisor)
     name = name or f"rexnet_r_{alpha}"
     return _rexnet(
-        config, include_top, weights, input_tensor, input_shape, pooling, classes, classifier_activation, name
+        "ReXNetR",
+        config,
+        include_top,
+        weights,
+        input_tensor,
+        input_shape,
+        pooling,
+        classes,
+        classifier_activation,
+        name,
     )
 
 

@@ -26,14 +26,15 @@ from keras import layers
 from keras_lightnets.applications.contract import (
     ARGUMENTS,
     check_alpha,
-    check_arguments,
     finish,
     image_input,
+    open_weights,
     pooled,
     refuse_channels_first,
 )
 from keras_lightnets.applications.decoding import decode_predictions as decode_predictions
 from keras_lightnets.applications.preprocessing import IMAGENET_STATISTICS
+from keras_lightnets.errors import UserError
 from keras_lightnets.layers import BatchNormalization, ChannelShuffle, GroupedConv2D
 
 preprocess_input = IMAGENET_STATISTICS
@@ -80,9 +81,12 @@ class Order(NamedTuple):
     shortcut_first: bool  # in the concatenation of a strided unit
 
 
-# The paper's, pytorchcv's and tf2cv's; and that of the first author's laboratory (megvii-model/ShuffleNet-Series).
+# The paper's, pytorchcv's and tf2cv's; that of the first author's laboratory (megvii-model/ShuffleNet-Series); and
+# mmpretrain's. Weights choose among them.
 PAPER = Order(inverse_shuffle=False, shuffle_after_depthwise=False, shortcut_first=False)
 MEGVII = Order(inverse_shuffle=True, shuffle_after_depthwise=True, shortcut_first=True)
+MMPRETRAIN = Order(inverse_shuffle=False, shuffle_after_depthwise=True, shortcut_first=True)
+_ORDERS = {"": PAPER, "megvii": MEGVII, "mmpretrain": MMPRETRAIN}
 
 
 def config(groups, alpha, variant):
@@ -118,9 +122,36 @@ def batch_norm(name):
     return BatchNormalization(momentum=0.9, epsilon=1e-5, beta_initializer=keras.initializers.Constant(1e-4), name=name)
 
 
-def stem(x, filters):
+def ordered(source, orders):
+    """Returns the one of `orders`, a dict by name, that weights need; the paper's without weights.
+
+    Raises:
+        UserError: if the weights are for an order of another network.
+    """
+    name = source.order if source else ""
+    if name not in orders:
+        raise UserError(
+            f"The weights file {source.path} does not fit {source.builder}: it is for a network with the channels in "
+            f"the order of {name}."
+        )
+    return orders[name]
+
+
+def stem(x, filters, source):
     """3x3 convolution and 3x3 maximum, each with stride 2."""
-    x = layers.ZeroPadding2D(1, name="stem_pad")(x)
+    order = source.order if source else ""
+    if order == "megvii":
+        # Their zero padding is black where ours is the mean, so that no change of weights makes up for the mean.
+        if x.shape[-1] != 3:
+            raise UserError(
+                f"The weights file {source.path} needs 3 input channels, whose means differ. "
+                f"Received: {x.shape[-1]} channels"
+            )
+        # Pixels in units of the standard deviation; the first kernel has the deviation and the order of the channels.
+        mean, std = preprocess_input
+        x = layers.Rescaling(1.0, [m / s for m, s in zip(mean, std, strict=True)], name="add_mean")(x)
+    # The name tells files of weights apart: see `weights.source`.
+    x = layers.ZeroPadding2D(1, name=f"{order}_stem_pad" if order else "stem_pad")(x)
     x = layers.Conv2D(filters, 3, strides=2, use_bias=False, kernel_initializer=normal(0.01), name="stem_conv")(x)
     x = batch_norm("stem_bn")(x)
     x = layers.ReLU(name="stem_relu")(x)
@@ -190,7 +221,7 @@ def _shufflenet(
     config,
     order,
     include_top,
-    weights,
+    source,
     input_tensor,
     input_shape,
     pooling,
@@ -198,10 +229,8 @@ def _shufflenet(
     classifier_activation,
     name,
 ):
-    refuse_channels_first("ShuffleNet")
-    check_arguments(weights, include_top, classes, classifier_activation)
     inputs = image_input(input_tensor, input_shape, include_top)
-    x = stem(inputs, config.stem)
+    x = stem(inputs, config.stem, source)
     # The stem has too few channels for groups, so the first unit compresses without them.
     first_groups = 1
     for stage, (out, units) in enumerate(zip(config.stages, config.units, strict=True), 2):
@@ -210,7 +239,7 @@ def _shufflenet(
             x = _unit(x, out, stride, first_groups, config.groups, order, f"stage{stage}_unit{unit}")
             first_groups = config.groups
     x = head(pooled(x, "avg"), classes, classifier_activation) if include_top else pooled(x, pooling)
-    return finish(inputs, x, name, weights)
+    return finish(inputs, x, name, source)
 
 
 def ShuffleNet(
@@ -227,15 +256,21 @@ def ShuffleNet(
     name=None,
 ):
     """ShuffleNet of any number of groups and width."""
+    refuse_channels_first("ShuffleNet")
     network = config(groups, alpha, variant)
+    arguments = {"groups": groups, "alpha": alpha, "variant": variant}
+    source = open_weights("ShuffleNet", arguments, weights, include_top, classes, classifier_activation)
+    order = ordered(source, _ORDERS)
+    if order is MEGVII and alpha == 1.5:
+        network = network._replace(stem=_STEM)
     if name is None:
         prefix = "shufflenet" if variant == "standard" else f"shufflenet_{variant}"
         name = f"{prefix}_g{groups}_{float(alpha)}"
     return _shufflenet(
         network,
-        PAPER,
+        order,
         include_top,
-        weights,
+        source,
         input_tensor,
         input_shape,
         pooling,

@@ -17,15 +17,15 @@ from keras import layers
 
 from keras_lightnets.applications.contract import (
     ARGUMENTS,
-    check_arguments,
     finish,
     image_input,
+    open_weights,
     pooled,
     refuse_channels_first,
 )
 from keras_lightnets.applications.decoding import decode_predictions as decode_predictions
 from keras_lightnets.applications.preprocessing import IMAGENET_STATISTICS
-from keras_lightnets.applications.shufflenet import batch_norm, depthwise, head, normal, stem
+from keras_lightnets.applications.shufflenet import batch_norm, depthwise, head, normal, ordered, stem
 from keras_lightnets.layers import ChannelShuffle, ChannelSplit
 
 preprocess_input = IMAGENET_STATISTICS
@@ -64,6 +64,7 @@ class Wiring(NamedTuple):
 PAPER = Wiring(keep_input=True, shuffle_first=False)
 TORCHVISION = Wiring(keep_input=False, shuffle_first=False)
 MEGVII = Wiring(keep_input=True, shuffle_first=True)
+_WIRINGS = {"": PAPER, "torchvision": TORCHVISION, "megvii": MEGVII}
 
 
 def _pointwise(x, filters, name):
@@ -93,7 +94,7 @@ def _shufflenet_v2(
     alpha,
     wiring,
     include_top,
-    weights,
+    source,
     input_tensor,
     input_shape,
     pooling,
@@ -101,13 +102,9 @@ def _shufflenet_v2(
     classifier_activation,
     name,
 ):
-    refuse_channels_first("ShuffleNetV2")
-    if alpha not in _CONFIGS:
-        raise ValueError(f"`alpha` must be one of {', '.join(map(str, _CONFIGS))}. Received: alpha={alpha!r}")
-    check_arguments(weights, include_top, classes, classifier_activation)
     config = _CONFIGS[alpha]
     inputs = image_input(input_tensor, input_shape, include_top)
-    x = stem(inputs, _STEM)
+    x = stem(inputs, _STEM, source)
     for stage, (out, units) in enumerate(zip(config.stages, _UNITS, strict=True), 2):
         for unit in range(1, units + 1):
             x = _unit(x, out, 2 if unit == 1 else 1, wiring, f"stage{stage}_unit{unit}")
@@ -119,7 +116,7 @@ def _shufflenet_v2(
         x = head(x, classes, classifier_activation)
     else:
         x = pooled(x, pooling)
-    return finish(inputs, x, name or f"shufflenet_v2_{float(alpha)}", weights)
+    return finish(inputs, x, name or f"shufflenet_v2_{float(alpha)}", source)
 
 
 def ShuffleNetV2(
@@ -134,8 +131,13 @@ def ShuffleNetV2(
     name=None,
 ):
     """ShuffleNet V2 of one of its four widths."""
+    refuse_channels_first("ShuffleNetV2")
+    if alpha not in _CONFIGS:
+        raise ValueError(f"`alpha` must be one of {', '.join(map(str, _CONFIGS))}. Received: alpha={alpha!r}")
+    source = open_weights("ShuffleNetV2", {"alpha": alpha}, weights, include_top, classes, classifier_activation)
+    wiring = ordered(source, _WIRINGS)
     return _shufflenet_v2(
-        alpha, PAPER, include_top, weights, input_tensor, input_shape, pooling, classes, classifier_activation, name
+        alpha, wiring, include_top, source, input_tensor, input_shape, pooling, classes, classifier_activation, name
     )
 
 

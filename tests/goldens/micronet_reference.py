@@ -2,7 +2,7 @@
 
 import sys
 
-from tests.goldens.torch_weights import load, torch_state
+from tests.goldens.torch_weights import Reference
 
 MODULES = ("keras_lightnets.applications.micronet",)
 
@@ -14,63 +14,9 @@ _SCRIPTS = {
     "MicroNetM3": ("msnx_dy12_exp6_20M_020", 12, (4, 3), 1024, 0.1, (1.0, 0.5), (0.0, 0.5)),
 }
 
-# Position of each layer in the authors' sequence `features.<block>.layers`, by type of block.
-_LITE = {
-    "depthwise_kx1": "0.conv.0",
-    "depthwise_kx1_bn": "0.conv.1",
-    "depthwise_1xk": "0.conv.2",
-    "depthwise_1xk_bn": "0.conv.3",
-    "middle_act": "1.fc",
-    "squeeze": "4.conv.0",
-    "squeeze_bn": "4.conv.1",
-    "last_act": "5.fc",
-}
-_MICRO = {
-    "expand": "0.conv.0",
-    "expand_bn": "0.conv.1",
-    "first_act": "1.fc",
-    "depthwise_kx1": "3.conv.0",
-    "depthwise_kx1_bn": "3.conv.1",
-    "depthwise_1xk": "3.conv.2",
-    "depthwise_1xk_bn": "3.conv.3",
-    "middle_act": "5.fc",
-    "squeeze": "7.conv.0",
-    "squeeze_bn": "7.conv.1",
-    "last_act": "8.fc",
-}
-_FINAL = {"expand": "0.conv.0", "expand_bn": "0.conv.1", "last_act": "1.fc"}
-_OUTSIDE = {
-    "stem_3x1": "features.0.stem.0.conv.0",
-    "stem_3x1_bn": "features.0.stem.0.conv.1",
-    "stem_1x3": "features.0.stem.0.conv.2",
-    "stem_1x3_bn": "features.0.stem.0.conv.3",
-    "fc": "classifier.0.linear.0",
-    "fc_bn": "classifier.0.linear.1",
-    "logits": "classifier.2.linear.0",
-    "logits_bn": "classifier.2.linear.1",
-}
 
-
-def _names(arrays):
-    layers = [path.rsplit("/", 1)[0] for path in arrays]
-    names = {}
-    for layer in layers:
-        if layer in _OUTSIDE:
-            names[layer] = _OUTSIDE[layer]
-            continue
-        block, _, rest = layer.partition("_")
-        rest, _, dense = rest.partition("/")
-        kinds = {other.partition("_")[2] for other in layers if other.startswith(f"{block}_")}
-        rows = _FINAL if "squeeze" not in kinds else _MICRO if "expand" in kinds else _LITE
-        suffix = {"": "", "squeeze": ".0", "excite": ".2"}[dense]
-        names[layer] = f"features.{block.removeprefix('block')}.layers.{rows[rest]}{suffix}"
-    return names
-
-
-def logits(case, arrays, images, source):
-    """Returns the logits of the authors' network with our weights."""
-    import torch
-
+def networks(case, source):
+    """Returns the authors' network."""
     sys.path.insert(0, str(source))
     from backbone.micronet import MicroNet
     from utils.defaults import _C as defaults
@@ -91,6 +37,4 @@ def logits(case, arrays, images, source):
             *("MODEL.ACTIVATION.INIT_B", offsets_b),
         ]
     )
-    network = load(MicroNet(config), torch_state(torch, arrays, _names(arrays)))
-    with torch.no_grad():
-        return network(torch.tensor(images.transpose(0, 3, 1, 2))).numpy()
+    return [Reference(case.build.__name__, "the authors", MicroNet(config))]

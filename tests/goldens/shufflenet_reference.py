@@ -1,6 +1,6 @@
 """pytorchcv's ShuffleNet (pip install pytorchcv==0.0.73), which has the paper's order of channels."""
 
-from tests.goldens.torch_weights import load, torch_state
+from tests.goldens.torch_weights import Reference
 
 MODULES = ("keras_lightnets.applications.shufflenet",)
 
@@ -23,26 +23,9 @@ _OTHER_WIDTHS = {
     (3, 0.5, "shallow"): (12, (180, 360, 720), (2, 4, 2)),
 }
 
-_OUTSIDE = {"stem_conv": "features.init_block.conv", "stem_bn": "features.init_block.bn", "logits": "output"}
-_UNIT = {
-    "compress": "compress_conv1",
-    "compress_bn": "compress_bn1",
-    "depthwise": "dw_conv2",
-    "depthwise_bn": "dw_bn2",
-    "expand": "expand_conv3",
-    "expand_bn": "expand_bn3",
-}
 
-
-def _name(layer):
-    if layer in _OUTSIDE:
-        return _OUTSIDE[layer]
-    stage, unit, rest = layer.split("_", 2)
-    return f"features.stage{int(stage.removeprefix('stage')) - 1}.{unit}.{_UNIT[rest]}"
-
-
-def logits(case, arrays, images, source):
-    """Returns the logits of pytorchcv's network with our weights."""
+def networks(case, source):
+    """Returns pytorchcv's network."""
     import torch
     from pytorchcv.models.shufflenet import ShuffleNet, get_shufflenet
 
@@ -54,7 +37,4 @@ def logits(case, arrays, images, source):
         network = get_shufflenet(groups, alpha)
     # Its 7x7 average wants 224x224 images.
     network.features.final_pool = torch.nn.AdaptiveAvgPool2d(1)
-    layers = {path.rsplit("/", 1)[0] for path in arrays}
-    load(network, torch_state(torch, arrays, {layer: _name(layer) for layer in layers}))
-    with torch.no_grad():
-        return network(torch.tensor(images.transpose(0, 3, 1, 2))).numpy()
+    return [Reference("ShuffleNet", "pytorchcv", network)]

@@ -1,28 +1,57 @@
-"""Seeded Keras weights as PyTorch tensors, for the reference networks."""
+"""Seeded Keras weights as the state of a PyTorch network, by the package's own maps of names."""
+
+from typing import NamedTuple
 
 import numpy as np
 
-from tests.seeded import is_depthwise
+from keras_lightnets.weights.load import targets, tensor_names
+from keras_lightnets.weights.name_maps import LAYOUTS
+from keras_lightnets.weights.readers import Tensors
+from keras_lightnets.weights.source import Source
 
 
-def torch_state(torch, arrays, names):
-    """Returns a PyTorch state dict.
+class Reference(NamedTuple):
+    """A network of others, and whose names its tensors have: `publisher` of a `Layout` of `builder`."""
+
+    builder: str
+    publisher: str
+    network: object
+
+    @property
+    def layout(self):
+        """The package's map of names."""
+        return layout_of(self.builder, self.publisher)
+
+
+def layout_of(builder, publisher):
+    """Returns the package's map of names."""
+    return next(layout for layout in LAYOUTS[builder] if layout.publisher == publisher)
+
+
+def checkpoint(model, arrays, builder, publisher):
+    """Returns the arrays of `model` under the names and in the axes of a publisher's files.
 
     Args:
-        torch: the torch module.
+        model: a Keras model of ours.
         arrays: dict from Keras variable path to array.
-        names: dict from Keras layer path to PyTorch module name.
-
-    Raises:
-        KeyError: if a layer has no name.
+        builder: name of the builder.
+        publisher: whose names.
     """
-    parts = {"gamma": "weight", "beta": "bias", "moving_mean": "running_mean", "moving_variance": "running_var"}
+    layout, wanted = layout_of(builder, publisher), targets(model.layers)
+    names = tensor_names(Source("", builder, Tensors({}, "torch"), layout, ""), wanted, model.name)
     state = {}
-    for path, array in arrays.items():
-        layer, kind = path.rsplit("/", 1)
-        state[f"{names[layer]}.{parts.get(kind, 'bias' if kind == 'bias' else 'weight')}"] = torch.tensor(
-            torch_layout(array, is_depthwise(path))
-        )
+    for target in wanted:
+        if layout.without_bias == target.part and target.kind == "bias":
+            continue
+        array = arrays[target.path]
+        if layout.keras:
+            parts = np.split(array, len(names[target.path]), axis=-1)
+            state |= dict(zip(names[target.path], parts, strict=True))
+        else:
+            state[names[target.path][0]] = torch_layout(array, target.depthwise)
+    if publisher == "the authors" and builder.startswith("ReXNet"):
+        # Our dense layers are 1x1 convolutions of the pooled map there.
+        state |= {name: array[:, :, None, None] for name, array in state.items() if array.ndim == 2}
     return state
 
 
@@ -34,10 +63,16 @@ def torch_layout(array, depthwise):
     return np.ascontiguousarray(array.transpose({1: (0,), 2: (1, 0), 4: (3, 2, 0, 1)}[array.ndim]))
 
 
-def load(module, state):
-    """Loads `state` into `module` and refuses any tensor left over on either side."""
-    missing, unexpected = module.load_state_dict(state, strict=False)
+def logits(reference, model, arrays, images):
+    """Returns the logits of a reference network with our weights; refuses any tensor left over on either side."""
+    import torch
+
+    state = checkpoint(model, arrays, reference.builder, reference.publisher)
+    tensors = {name: torch.tensor(array) for name, array in state.items()}
+    missing, unexpected = reference.network.load_state_dict(tensors, strict=False)
     missing = [name for name in missing if not name.endswith("num_batches_tracked")]
     if missing or unexpected:
         raise SystemExit(f"not matched: missing {missing}, unexpected {unexpected}")
-    return module.eval()
+    with torch.no_grad():
+        outputs = reference.network.eval()(torch.tensor(images.transpose(0, 3, 1, 2))).numpy()
+    return outputs + arrays["logits/bias"] if reference.layout.without_bias else outputs

@@ -3,7 +3,7 @@
 import sys
 
 from keras_lightnets.applications.shufflenet import MEGVII, _shufflenet, config
-from tests.goldens.torch_weights import load, torch_state
+from tests.goldens.torch_weights import Reference
 from tests.zoo import Case
 
 _SOURCE = "megvii-model/ShuffleNet-Series at commit aa91feb plus a bias of the classifier, forward hooks"
@@ -30,38 +30,15 @@ CASES = (
     Case(megvii_shufflenet, {"groups": 8, "alpha": 2.0}, 6_522_232, 6_600_568, 521_942_016, 3072, _SOURCE),
 )
 
-_OUTSIDE = {"stem_conv": "first_conv.0", "stem_bn": "first_conv.1", "logits": "classifier.0"}
-_UNIT = {
-    "compress": "branch_main_1.0",
-    "compress_bn": "branch_main_1.1",
-    "depthwise": "branch_main_1.3",
-    "depthwise_bn": "branch_main_1.4",
-    "expand": "branch_main_2.0",
-    "expand_bn": "branch_main_2.1",
-}
-_FIRST_UNIT = {"stage2": 0, "stage3": 4, "stage4": 12}
 
-
-def _name(layer):
-    if layer in _OUTSIDE:
-        return _OUTSIDE[layer]
-    stage, unit, rest = layer.split("_", 2)
-    return f"features.{_FIRST_UNIT[stage] + int(unit.removeprefix('unit')) - 1}.{_UNIT[rest]}"
-
-
-def logits(case, arrays, images, source):
-    """Returns the logits of megvii's network with our weights."""
+def networks(case, source):
+    """Returns megvii's network."""
     import torch
 
     sys.path.insert(0, str(source / "ShuffleNetV1"))
     from network import ShuffleNetV1
 
     network = ShuffleNetV1(group=case.kwargs["groups"], model_size=f"{case.kwargs['alpha']}x")
-    # Its 7x7 average wants 224x224 images, and its classifier has no bias.
+    # Its 7x7 average wants 224x224 images.
     network.globalpool = torch.nn.AdaptiveAvgPool2d(1)
-    arrays = dict(arrays)
-    bias = arrays.pop("logits/bias")
-    layers = {path.rsplit("/", 1)[0] for path in arrays}
-    load(network, torch_state(torch, arrays, {layer: _name(layer) for layer in layers}))
-    with torch.no_grad():
-        return network(torch.tensor(images.transpose(0, 3, 1, 2))).numpy() + bias
+    return [Reference("ShuffleNet", "megvii", network)]

@@ -1,0 +1,308 @@
+"""Where each layer's weights lie in the files of others: one table per architecture and publisher.
+
+A `Layout` names the module of a PyTorch network, or the layer of tf2cv's, for every layer of ours. What the functions
+here do not name is not loaded: `load.py` refuses a file unless every tensor and every variable is used exactly once.
+"""
+
+import re
+from collections.abc import Callable
+from typing import NamedTuple
+
+
+class Layout(NamedTuple):
+    """How one publisher names the tensors of one architecture.
+
+    Attributes:
+        publisher: whose files.
+        mark: name of a tensor, which tells the layout.
+        modules: function from the list of our layers to the dict of their names in the file.
+        head: beginning of the names of the classifier's tensors.
+        order: "" or the name of the order of channels that the network must be built with.
+        raw_bgr: whether the network was trained on BGR pixels in 0-255.
+        without_bias: our layer whose bias the network lacks, or None.
+        keras: whether kernels have Keras' axes, with a kernel per group of channels.
+    """
+
+    publisher: str
+    mark: str
+    modules: Callable
+    head: str
+    order: str = ""
+    raw_bgr: bool = False
+    without_bias: str | None = None
+    keras: bool = False
+
+
+def _each(name):
+    """Makes a function from layers to names of a function from one layer to its name."""
+    return lambda layers: {layer: name(layer) for layer in layers}
+
+
+# MicroNet: position in the authors' sequence `features.<block>.layers`, by type of block.
+_LITE = {
+    "depthwise_kx1": "0.conv.0",
+    "depthwise_kx1_bn": "0.conv.1",
+    "depthwise_1xk": "0.conv.2",
+    "depthwise_1xk_bn": "0.conv.3",
+    "middle_act": "1.fc",
+    "squeeze": "4.conv.0",
+    "squeeze_bn": "4.conv.1",
+    "last_act": "5.fc",
+}
+_MICRO = {
+    "expand": "0.conv.0",
+    "expand_bn": "0.conv.1",
+    "first_act": "1.fc",
+    "depthwise_kx1": "3.conv.0",
+    "depthwise_kx1_bn": "3.conv.1",
+    "depthwise_1xk": "3.conv.2",
+    "depthwise_1xk_bn": "3.conv.3",
+    "middle_act": "5.fc",
+    "squeeze": "7.conv.0",
+    "squeeze_bn": "7.conv.1",
+    "last_act": "8.fc",
+}
+_FINAL = {"expand": "0.conv.0", "expand_bn": "0.conv.1", "last_act": "1.fc"}
+_MICRONET = {
+    "stem_3x1": "features.0.stem.0.conv.0",
+    "stem_3x1_bn": "features.0.stem.0.conv.1",
+    "stem_1x3": "features.0.stem.0.conv.2",
+    "stem_1x3_bn": "features.0.stem.0.conv.3",
+    "fc": "classifier.0.linear.0",
+    "fc_bn": "classifier.0.linear.1",
+    "logits": "classifier.2.linear.0",
+    "logits_bn": "classifier.2.linear.1",
+}
+_DENSE = {"": "", "squeeze": ".0", "excite": ".2"}  # inside Dynamic Shift-Max
+
+
+def _micronet(layers):
+    names = {}
+    for layer in layers:
+        if layer in _MICRONET:
+            names[layer] = _MICRONET[layer]
+            continue
+        block, _, rest = layer.partition("_")
+        rest, _, dense = rest.partition("/")
+        kinds = {other.partition("_")[2] for other in layers if other.startswith(f"{block}_")}
+        rows = _FINAL if "squeeze" not in kinds else _MICRO if "expand" in kinds else _LITE
+        names[layer] = f"features.{block.removeprefix('block')}.layers.{rows[rest]}{_DENSE[dense]}"
+    return names
+
+
+# ReXNet: position in the authors' sequence `features.<block + 2>.out`, by type of block.
+_FIRST = {"depthwise": "0", "depthwise_bn": "1", "project": "3", "project_bn": "4"}
+_EXPANDED = {"expand": "0", "expand_bn": "1", "depthwise": "3", "depthwise_bn": "4"}
+_PLAIN = {**_EXPANDED, "project": "6", "project_bn": "7"}
+_SQUEEZED = {
+    **_EXPANDED,
+    "se_squeeze": "5.fc.0",
+    "se_squeeze_bn": "5.fc.1",
+    "se_excite": "5.fc.3",
+    "project": "7",
+    "project_bn": "8",
+}
+_REXNET = {
+    "stem": "features.0",
+    "stem_bn": "features.1",
+    "features": "features.19",
+    "features_bn": "features.20",
+    "predictions": "output.1",
+}
+_REXNET_LITE = {**_REXNET, "fc": "output.0", "fc_bn": "output.1", "predictions": "output.4"}
+
+
+def _rexnet(outside):
+    def modules(layers):
+        names = {}
+        for layer in layers:
+            if layer in outside:
+                names[layer] = outside[layer]
+                continue
+            block, _, rest = layer.partition("_")
+            number = int(block.removeprefix("block"))
+            rows = _FIRST if number == 1 else _SQUEEZED if f"{block}_se_squeeze" in layers else _PLAIN
+            names[layer] = f"features.{number + 2}.out.{rows[rest]}"
+        return names
+
+    return modules
+
+
+# The same in timm, under `features.<block - 1>`.
+_TIMM_BLOCK = {
+    "expand": "conv_exp.conv",
+    "expand_bn": "conv_exp.bn",
+    "depthwise": "conv_dw.conv",
+    "depthwise_bn": "conv_dw.bn",
+    "se_squeeze": "se.fc1",
+    "se_squeeze_bn": "se.bn",
+    "se_excite": "se.fc2",
+    "project": "conv_pwl.conv",
+    "project_bn": "conv_pwl.bn",
+}
+_TIMM = {
+    "stem": "stem.conv",
+    "stem_bn": "stem.bn",
+    "features": "features.16.conv",
+    "features_bn": "features.16.bn",
+    "predictions": "head.fc",
+}
+
+
+def _timm(layer):
+    if layer in _TIMM:
+        return _TIMM[layer]
+    block, _, rest = layer.partition("_")
+    return f"features.{int(block.removeprefix('block')) - 1}.{_TIMM_BLOCK[rest]}"
+
+
+def _units(outside, unit, name):
+    """Makes a function from layers to names for networks of stages and units; both are counted from 1."""
+
+    def module(layer):
+        if layer in outside:
+            return outside[layer]
+        stage, number, rest = re.fullmatch(r"stage(\d)_unit(\d)_(\w+)", layer).groups()
+        return name(int(stage) - 1, int(number), unit[rest])
+
+    return _each(module)
+
+
+def _sequence(stage, unit, module):
+    """megvii counts the units of all stages from 0."""
+    return f"features.{(0, 4, 12)[stage - 1] + unit - 1}.{module}"
+
+
+def _with_norms(**convolutions):
+    """Names of convolutions and, by position in the same sequence, of the batch normalisations after them."""
+    names = {}
+    for layer, module in convolutions.items():
+        sequence, _, position = module.rpartition(".")
+        names |= {layer: module, f"{layer}_bn": f"{sequence}.{int(position) + 1}"}
+    return names
+
+
+_SHUFFLENET_UNIT = {
+    "compress": "compress_conv1",
+    "compress_bn": "compress_bn1",
+    "depthwise": "dw_conv2",
+    "depthwise_bn": "dw_bn2",
+    "expand": "expand_conv3",
+    "expand_bn": "expand_bn3",
+}
+_PYTORCHCV = {"stem_conv": "features.init_block.conv", "stem_bn": "features.init_block.bn", "logits": "output"}
+_MEGVII_STEM = {"stem_conv": "first_conv.0", "stem_bn": "first_conv.1", "logits": "classifier.0"}
+_MMPRETRAIN = {"stem_conv": "backbone.conv1.conv", "stem_bn": "backbone.conv1.bn", "logits": "head.fc"}
+_MMPRETRAIN_UNIT = {
+    "compress": "g_conv_1x1_compress.conv",
+    "compress_bn": "g_conv_1x1_compress.bn",
+    "depthwise": "depthwise_conv3x3_bn.conv",
+    "depthwise_bn": "depthwise_conv3x3_bn.bn",
+    "expand": "g_conv_1x1_expand.conv",
+    "expand_bn": "g_conv_1x1_expand.bn",
+}
+
+_V2_PYTORCHCV = {
+    "stem_conv": "features.init_block.conv.conv",
+    "stem_bn": "features.init_block.conv.bn",
+    "conv5_bn": "features.final_block.bn",
+    "conv5": "features.final_block.conv",
+    "logits": "output",
+}
+_V2_UNIT = {"conv1": "conv1", "depthwise": "dconv", "conv2": "conv2"}
+_V2_UNIT |= {"shortcut_depthwise": "shortcut_dconv", "shortcut_conv": "shortcut_conv"}
+_V2_PYTORCHCV_UNIT = {layer: f"{module}.conv" for layer, module in _V2_UNIT.items()}
+_V2_PYTORCHCV_UNIT |= {f"{layer}_bn": f"{module}.bn" for layer, module in _V2_UNIT.items()}
+_V2_MEGVII_UNIT = _with_norms(
+    conv1="branch_main.0",
+    depthwise="branch_main.3",
+    conv2="branch_main.5",
+    shortcut_depthwise="branch_proj.0",
+    shortcut_conv="branch_proj.2",
+)
+_V2_TORCHVISION_UNIT = _with_norms(
+    conv1="branch2.0",
+    depthwise="branch2.3",
+    conv2="branch2.5",
+    shortcut_depthwise="branch1.0",
+    shortcut_conv="branch1.2",
+)
+
+
+def _dotted(stage, unit, module):
+    return f"features.stage{stage}.unit{unit}.{module}"
+
+
+def _tf2cv(modules):
+    """tf2cv has the modules of pytorchcv, under paths; `load.py` knows of its kernels per group."""
+    return lambda layers: {
+        layer: re.sub(r"^output$", "output1", name).replace(".", "/") for layer, name in modules(layers).items()
+    }
+
+
+_SHUFFLENET_NAMES = _units(_PYTORCHCV, _SHUFFLENET_UNIT, _dotted)
+_V2_NAMES = _units(_V2_PYTORCHCV, _V2_PYTORCHCV_UNIT, _dotted)
+_MEGVII_UNIT = _with_norms(compress="branch_main_1.0", depthwise="branch_main_1.3", expand="branch_main_2.0")
+
+_MICRONET_LAYOUTS = (Layout("the authors", "features.0.stem.0.conv.0.weight", _micronet, "classifier."),)
+# By builder; a network that is not here takes Keras files only.
+LAYOUTS = {
+    "MicroNetM0": _MICRONET_LAYOUTS,
+    "MicroNetM1": _MICRONET_LAYOUTS,
+    "MicroNetM2": _MICRONET_LAYOUTS,
+    "MicroNetM3": _MICRONET_LAYOUTS,
+    "ReXNet": (
+        Layout("the authors", "features.0.weight", _rexnet(_REXNET), "output."),
+        Layout("timm", "stem.conv.weight", _each(_timm), "head."),
+    ),
+    "ReXNetLite": (Layout("the authors", "features.0.weight", _rexnet(_REXNET_LITE), "output."),),
+    "ReXNetR": (Layout("timm", "stem.conv.weight", _each(_timm), "head."),),
+    "ShuffleNet": (
+        Layout("pytorchcv", "features.init_block.conv.weight", _SHUFFLENET_NAMES, "output."),
+        Layout("tf2cv", "features/init_block/conv/kernel", _tf2cv(_SHUFFLENET_NAMES), "output1/", keras=True),
+        Layout(
+            "megvii",
+            "first_conv.0.weight",
+            _units(_MEGVII_STEM, _MEGVII_UNIT, _sequence),
+            "classifier.",
+            order="megvii",
+            raw_bgr=True,
+            without_bias="logits",
+        ),
+        Layout(
+            "mmpretrain",
+            "backbone.conv1.conv.weight",
+            _units(_MMPRETRAIN, _MMPRETRAIN_UNIT, lambda s, u, module: f"backbone.layers.{s - 1}.{u - 1}.{module}"),
+            "head.",
+            order="mmpretrain",
+        ),
+    ),
+    "ShuffleNetV2": (
+        Layout("pytorchcv", "features.init_block.conv.conv.weight", _V2_NAMES, "output."),
+        Layout("tf2cv", "features/init_block/conv/kernel", _tf2cv(_V2_NAMES), "output1/", keras=True),
+        Layout(
+            "megvii",
+            "first_conv.0.weight",
+            _units({**_MEGVII_STEM, "conv5": "conv_last.0", "conv5_bn": "conv_last.1"}, _V2_MEGVII_UNIT, _sequence),
+            "classifier.",
+            order="megvii",
+            raw_bgr=True,
+            without_bias="logits",
+        ),
+        Layout(
+            "torchvision",
+            "conv1.0.weight",
+            _units(
+                {
+                    **_with_norms(stem_conv="conv1.0", conv5="conv5.0"),
+                    "stem_bn": "conv1.1",
+                    "logits": "fc",
+                },
+                _V2_TORCHVISION_UNIT,
+                lambda stage, unit, module: f"stage{stage + 1}.{unit - 1}.{module}",
+            ),
+            "fc.",
+            order="torchvision",
+        ),
+    ),
+}

@@ -1,0 +1,135 @@
+"""Every weight set that is known: where it lies, what it is, under which licence, and what of that is unverified."""
+
+import difflib
+from typing import NamedTuple
+
+from keras_lightnets.errors import UserError
+
+# Ways that the trainers normalised pixels. The builders fold the last one, so that `preprocess_input` fits them all.
+IMAGENET = "RGB, ImageNet mean and standard deviation"
+SYMMETRIC = "RGB in [-1, 1]"
+INSIDE = "RGB in 0-255, scaled inside the network"
+RAW_BGR = "BGR in 0-255"
+
+
+class WeightRecord(NamedTuple):
+    """One weight set.
+
+    Attributes:
+        name: to be passed as `weights`, such as "timm/rexnet_100.nav_in1k".
+        builder: name of the builder that takes it.
+        arguments: dict of the builder's arguments that it fits, defaults left out.
+        urls: addresses of the file, tried in turn; `()` where the publisher has no direct link.
+        file: name of the file.
+        format: "h5", "h5 in zip", "pth", "pth in zip" or "safetensors".
+        size: int, bytes of the file, or None where the publisher does not say.
+        digest: "sha256:...", "sha1:..." or "md5:...", perhaps its first digits only, or None where none is published.
+            That of a zip is of the file inside.
+        licence: str, of the weights, or of the repository that offers them.
+        classes: int, width of the classifier.
+        input_size: int, height and width that it was trained or evaluated at.
+        preprocessing: how the trainers normalised pixels.
+        top1: float, published ImageNet top-1 accuracy in percent, or None.
+        top1_source: str, where it was published, or None.
+        page: address that describes the weights.
+        imagenet: bool, whether `weights="imagenet"` means this set.
+        include_top: False for a file without classifier; its sibling with one has the same name otherwise.
+        unverified: what could not be checked against the publisher: names of attributes, or "reachable" for the host
+            and "layout" for the names inside the file.
+    """
+
+    name: str
+    builder: str
+    arguments: dict
+    urls: tuple[str, ...]
+    file: str
+    format: str
+    size: int | None
+    digest: str | None
+    licence: str
+    classes: int
+    input_size: int
+    preprocessing: str
+    top1: float | None
+    top1_source: str | None
+    page: str
+    imagenet: bool = False
+    include_top: bool = True
+    unverified: tuple[str, ...] = ("reachable", "size", "digest", "layout")
+
+
+# The arguments that decide which weights fit, with their defaults.
+_DEFAULTS = {"alpha": 1.0, "groups": 3, "variant": "standard", "minimalistic": False, "depth_multiplier": 1}
+
+
+def identity(arguments):
+    """Returns `arguments` without those that have their default, for comparison."""
+    return {name: value for name, value in arguments.items() if name in _DEFAULTS and value != _DEFAULTS[name]}
+
+
+def list_weights(builder=None, **arguments):
+    """Lists the weight sets that are known, without downloading any.
+
+    Args:
+        builder: name of a builder. Defaults to None: of all.
+        **arguments: with a builder, arguments such as `alpha`; those left out have their default.
+
+    Returns:
+        A tuple of `WeightRecord`.
+
+    Example:
+
+    >>> [record.name for record in keras_lightnets.weights.list_weights("ReXNetR", alpha=3.0)]
+    ['timm/rexnetr_300.sw_in12k_ft_in1k', 'timm/rexnetr_300.sw_in12k']
+    """
+    return tuple(
+        record
+        for record in records()
+        if builder is None or (record.builder == builder and (not arguments or record.arguments == identity(arguments)))
+    )
+
+
+def find(name, builder, arguments, include_top):
+    """Returns the record that `weights=name` means for a builder, or None if there is none of the name for it.
+
+    Raises:
+        UserError: if `name` is a record of another network, or its publisher has no direct link.
+    """
+    fitting = [r for r in list_weights(builder) if r.arguments == identity(arguments)]
+    named = [record for record in fitting if record.name == name or (name == "imagenet" and record.imagenet)]
+    if not named:
+        if others := [record for record in records() if record.name == name]:
+            raise UserError(
+                f"The weights {name!r} are for {shown(others[0])}, not for {shown_call(builder, arguments)}."
+            )
+        return None
+    # The whole network serves where the file without classifier is not needed or not offered.
+    record = next((r for r in named if r.include_top == include_top), named[0])
+    if not record.urls:
+        raise UserError(
+            f"The weights {name!r} have no direct link: get the file from {record.page} and pass its path as `weights`."
+        )
+    return record
+
+
+def nearest(name):
+    """Returns a hint naming the records whose names are like `name`."""
+    names = dict.fromkeys(record.name for record in records())
+    return ", ".join(repr(other) for other in difflib.get_close_matches(str(name), names, n=3, cutoff=0.5))
+
+
+def shown(record):
+    """The call that builds the network of a record."""
+    return shown_call(record.builder, record.arguments)
+
+
+def shown_call(builder, arguments):
+    """A call as one writes it, defaults left out."""
+    return f"{builder}({', '.join(f'{name}={value!r}' for name, value in identity(arguments).items())})"
+
+
+def records():
+    """Returns every record."""
+    from keras_lightnets.weights import sources
+
+    return sources.RECORDS

@@ -1,0 +1,80 @@
+"""The weights that a builder was asked for: found, fetched and read, before its graph is built."""
+
+import os
+import re
+from typing import NamedTuple
+
+from keras_lightnets.errors import UserError
+from keras_lightnets.weights import download, registry
+from keras_lightnets.weights.name_maps import LAYOUTS, Layout
+from keras_lightnets.weights.readers import Tensors, read
+
+
+class Source(NamedTuple):
+    """Weights for one network.
+
+    Attributes:
+        path: of the file.
+        builder: name of the builder, for the names in the file.
+        tensors: what the file holds.
+        layout: whose names these are, or None for Keras' names of our own layers.
+        order: "" or the name of the order of channels that the network must be built with.
+    """
+
+    path: str
+    builder: str
+    tensors: Tensors
+    layout: Layout | None
+    order: str
+
+
+def open_source(weights, builder, arguments, include_top):
+    """Returns the `Source` that the argument `weights` of a builder means.
+
+    Args:
+        weights: path of a file, "imagenet", or another name of the registry.
+        builder: name of the builder.
+        arguments: dict of the builder's arguments.
+        include_top: bool.
+
+    Raises:
+        UserError: if there are no such weights, or they cannot be downloaded or read.
+    """
+    if os.path.isfile(weights):
+        path = os.fspath(weights)
+    else:
+        record = registry.find(weights, builder, arguments, include_top)
+        if record is None:
+            raise UserError(_unknown(weights, builder, arguments))
+        path = str(download.fetch(record))
+    tensors = read(path)
+    layouts = LAYOUTS.get(builder, ())
+    if tensors.layout == "topological":
+        names = {without_scopes(name): array for name, array in tensors.arrays.items()}
+        if any(layout.mark in names for layout in layouts if layout.keras):
+            tensors = tensors._replace(arrays=names)
+    layout = next((layout for layout in layouts if layout.mark in tensors.arrays), None)
+    return Source(path, builder, tensors, layout, layout.order if layout else _order(tensors.layers))
+
+
+def _order(layers):
+    """A network with another order of channels says so in the name of its first layer, which Keras writes down."""
+    return next((match[1] for layer in layers if (match := re.fullmatch(r"(\w+)_stem_pad", layer))), "")
+
+
+def without_scopes(name):
+    """tf2cv's names begin with that of the network, and versions of Keras repeat the scopes differently."""
+    return re.sub(r"\b(\w+)(/\1)+(?=/)", r"\1", re.sub(r"^.*?/?(features|output1)/", r"\1/", name))
+
+
+def _unknown(weights, builder, arguments):
+    known = registry.list_weights(builder, **arguments)
+    names = {r.name: f"{r.name!r}" if r.urls else f"{r.name!r} by path, from {r.page}" for r in known}
+    if any(record.imagenet for record in known):
+        names = {"imagenet": "'imagenet'", **names}
+    hint = registry.nearest(weights)
+    return (
+        "The `weights` argument should be either `None` (random initialization), the name of released weights "
+        f"({', '.join(names.values()) or 'none are released for this network yet'}), or the path to the weights file "
+        f"to be loaded.{f' Did you mean {hint}?' if hint else ''} Received: weights={weights!r}"
+    )
