@@ -10,6 +10,7 @@ with _quiet():
 
 from keras_lightnets import applications as applications
 from keras_lightnets import layers as layers
+from keras_lightnets import weights as weights
 from keras_lightnets.applications import MicroNetM0 as MicroNetM0
 from keras_lightnets.applications import MicroNetM1 as MicroNetM1
 from keras_lightnets.applications import MicroNetM2 as MicroNetM2

@@ -1,5 +1,6 @@
 """The `keras-lightnets` command."""
 
+import contextlib
 import json
 import os
 import sys
@@ -40,7 +41,7 @@ def list_(as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] =
         table.add_column(name, justify="right")
     for record in list_models():
         accuracy = "" if record.top1 is None else f"{record.top1:.1f} %"
-        weights = ", ".join(record.weights)
+        weights = ", ".join(record.weights[:1])
         table.add_row(record.name, f"{record.params / 1e6:.2f} M", f"{record.madds / 1e6:.1f} M", accuracy, weights)
     rich.console.Console().print(table)
 
@@ -92,6 +93,50 @@ def predict(
     for result in results:
         for position, (name, score) in enumerate(result["classes"]):
             table.add_row(result["image"] if position == 0 else "", name, f"{score:.3f}")
+    rich.console.Console().print(table)
+
+
+@app.command(name="convert-weights")
+def convert_weights(
+    source: Annotated[
+        str, typer.Argument(metavar="SRC", help="A weights file, or a name of `keras-lightnets weights`.")
+    ],
+    model: Annotated[str, typer.Option(help="A name from `keras-lightnets list`, such as ReXNet-alpha=1.3.")],
+    output: Annotated[
+        Path, typer.Option(help="File to write: .weights.h5 or .safetensors; without such an ending, both.")
+    ],
+    as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
+):
+    """Convert a checkpoint of PyTorch or Keras, check the result and write its card."""
+    from keras_lightnets.quiet import quiet
+    from keras_lightnets.weights import convert
+
+    with quiet() if as_json else contextlib.nullcontext():
+        report = convert(source, model, output)
+    if as_json:
+        print(json.dumps(report, indent=2))
+        return
+    for path, digest in report["files"].items():
+        print(f"{path}  sha256 {digest}")
+    print(f"{report['card']}\nChecked: {report['check']}.")
+
+
+@app.command()
+def weights(as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False):
+    """List the weights that are known: where they lie, their licence, and what of that is unverified."""
+    from keras_lightnets.weights import list_weights
+
+    records = list_weights()
+    if as_json:
+        print(json.dumps([record._asdict() for record in records], indent=2))
+        return
+    table = rich.table.Table(caption="--json has addresses, hashes and licences")
+    for name in ("name", "for", "format", "top-1", "unverified"):
+        table.add_column(name, overflow="fold")
+    for record in records:
+        accuracy = "" if record.top1 is None else f"{record.top1:.1f} %"
+        kind = record.format if record.urls else f"{record.format}, by path"
+        table.add_row(record.name, record.shown, kind, accuracy, ", ".join(record.unverified))
     rich.console.Console().print(table)
 
 

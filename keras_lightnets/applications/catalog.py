@@ -1,5 +1,6 @@
 """What is known of every published variant, without building one."""
 
+import difflib
 from collections.abc import Callable
 from types import ModuleType
 from typing import NamedTuple
@@ -14,6 +15,8 @@ from keras_lightnets.applications import (
     shufflenet_v2,
 )
 from keras_lightnets.applications.preprocessing import Preprocessing
+from keras_lightnets.errors import UserError
+from keras_lightnets.weights.registry import list_weights
 
 
 class ModelRecord(NamedTuple):
@@ -30,7 +33,7 @@ class ModelRecord(NamedTuple):
         top1_source: str, where it was published. Nothing here was measured with this package.
         preprocessing: how pixels are normalised.
         pyramid: dict from the levels that `feature_pyramid` offers to their channels; level k has stride 2**k.
-        weights: names of the released weights, to be passed as `weights`.
+        weights: names of the released weights, to be passed as `weights`: "imagenet" first, if there are such.
     """
 
     name: str
@@ -68,7 +71,6 @@ class Family(NamedTuple):
     about: str
     differences: dict[str, str]  # from what: the paper, the authors' code, timm, keras.applications
     rows: tuple[Row, ...]
-    weights: tuple[str, ...] = ()
 
 
 def list_models():
@@ -86,6 +88,24 @@ def list_models():
     return tuple(record for family in FAMILIES for record in records(family))
 
 
+def find_model(name):
+    """Returns the `ModelRecord` of a variant, or of a builder with its default arguments.
+
+    Args:
+        name: name in `list_models()`, such as "ReXNet-alpha=1.3", or of a builder, such as "ReXNet".
+
+    Raises:
+        UserError: if there is none, with the nearest names.
+    """
+    models = list_models()
+    found = {record.builder.__name__: record._replace(kwargs={}) for record in reversed(models)}
+    found |= {record.name: record for record in models}
+    if name not in found:
+        nearest = difflib.get_close_matches(name, found, n=3, cutoff=0.0)
+        raise UserError(f"There is no model {name!r}. Nearest: {', '.join(nearest)}.")
+    return found[name]
+
+
 def records(family):
     """Returns the `ModelRecord`s of one `Family`."""
     return tuple(
@@ -100,10 +120,16 @@ def records(family):
             top1_source=row.source,
             preprocessing=family.module.preprocess_input,
             pyramid=dict(enumerate(row.channels, 1)),
-            weights=family.weights,
+            weights=_weights(row),
         )
         for row in family.rows
     )
+
+
+def _weights(row):
+    known = [record for record in list_weights(row.builder.__name__, **{"alpha": 1.0, **row.kwargs}) if record.urls]
+    names = dict.fromkeys(record.name for record in known)
+    return (*(["imagenet"] if any(record.imagenet for record in known) else []), *names)
 
 
 _README = "authors' README"
@@ -570,7 +596,6 @@ FAMILIES = (
             ),
         },
         rows=_MOBILENET_ROWS,
-        weights=("imagenet",),
     ),
     Family(
         title="MobileNetV2",
@@ -590,7 +615,6 @@ FAMILIES = (
             ),
         },
         rows=_MOBILENET_V2_ROWS,
-        weights=("imagenet",),
     ),
     Family(
         title="MobileNetV3",
@@ -614,6 +638,5 @@ FAMILIES = (
             ),
         },
         rows=_MOBILENET_V3_ROWS,
-        weights=("imagenet",),
     ),
 )

@@ -1,10 +1,8 @@
 """What a fine-tuning run is asked to do."""
 
-import difflib
 from dataclasses import dataclass
 
-from keras_lightnets.applications.catalog import list_models
-from keras_lightnets.errors import UserError
+from keras_lightnets.applications.catalog import find_model
 
 
 @dataclass(frozen=True)
@@ -40,14 +38,7 @@ class Options:
     @property
     def record(self):
         """The `ModelRecord` of the model; a UserError with the nearest names if there is none."""
-        models = list_models()
-        # A builder's own name stands for its default arguments.
-        records = {record.builder.__name__: record._replace(kwargs={}) for record in reversed(models)}
-        records |= {record.name: record for record in models}
-        if self.model not in records:
-            nearest = difflib.get_close_matches(self.model, records, n=3, cutoff=0.0)
-            raise UserError(f"There is no model {self.model!r}. Nearest: {', '.join(nearest)}.")
-        return records[self.model]
+        return find_model(self.model)
 
     @property
     def phases(self):

@@ -57,7 +57,7 @@ def targets(layers):
     return found
 
 
-def load(source, layers, name):
+def load(source, layers, name, adapt=True):
     """Assigns the weights of a file to the variables of layers.
 
     Where the file has another number of classes, the layers of that width keep their random weights, and a warning
@@ -68,6 +68,7 @@ def load(source, layers, name):
         source: `Source`.
         layers: the layers of the network, in order.
         name: str, name of the network for messages.
+        adapt: whether other classes and channels than the file's are fine. Defaults to True.
 
     Raises:
         UserError: if any other tensor or variable is missing, left over, or of another shape. Nothing is assigned.
@@ -83,13 +84,15 @@ def load(source, layers, name):
             continue
         names = tensors[target.path]
         if missing := [tensor for tensor in names if tensor not in source.tensors.arrays]:
-            raise _misfit(source, name, f"there is no tensor {missing[0]!r} for the variable {target.path} of {shape}")
+            raise _misfit(
+                source, name, f"there is no tensor {missing[0]!r} for the variable {target.path} of shape={shape}"
+            )
         found = [arrays.pop(tensor) for tensor in names]
         array = keras_axes(found, target, layout, shape)
-        if target is wanted[0]:
+        if target is wanted[0] and adapt:
             array = _stem(array, shape, layout)
         if array.shape != shape:
-            if target.part in CLASSES and array.shape[:-1] == shape[:-1]:
+            if adapt and target.part in CLASSES and array.shape[:-1] == shape[:-1]:
                 fresh[target.part] = array.shape[-1], shape[-1]
                 array = None
             else:
@@ -101,7 +104,7 @@ def load(source, layers, name):
                     f"has shape={found[0].shape}{as_keras}",
                 )
         values.append(array)
-    top = any(target.part in HEAD for target in wanted)
+    top = not adapt or any(target.part in HEAD for target in wanted)
     if left := [tensor for tensor in arrays if top or not _in_head(tensor, source, len(wanted))]:
         raise _misfit(source, name, f"no variable takes the tensor {left[0]!r} of shape={arrays[left[0]].shape}")
     for target, array in zip(wanted, values, strict=True):

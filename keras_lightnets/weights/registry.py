@@ -57,6 +57,11 @@ class WeightRecord(NamedTuple):
     include_top: bool = True
     unverified: tuple[str, ...] = ("reachable", "size", "digest", "layout")
 
+    @property
+    def shown(self):
+        """The call that builds its network, such as "ReXNet(alpha=1.3)"."""
+        return shown_call(self.builder, self.arguments)
+
 
 # The arguments that decide which weights fit, with their defaults.
 _DEFAULTS = {"alpha": 1.0, "groups": 3, "variant": "standard", "minimalistic": False, "depth_multiplier": 1}
@@ -100,7 +105,7 @@ def find(name, builder, arguments, include_top):
     if not named:
         if others := [record for record in records() if record.name == name]:
             raise UserError(
-                f"The weights {name!r} are for {shown(others[0])}, not for {shown_call(builder, arguments)}."
+                f"The weights {name!r} are for {others[0].shown}, not for {shown_call(builder, arguments)}."
             )
         return None
     # The whole network serves where the file without classifier is not needed or not offered.
@@ -116,11 +121,6 @@ def nearest(name):
     """Returns a hint naming the records whose names are like `name`."""
     names = dict.fromkeys(record.name for record in records())
     return ", ".join(repr(other) for other in difflib.get_close_matches(str(name), names, n=3, cutoff=0.5))
-
-
-def shown(record):
-    """The call that builds the network of a record."""
-    return shown_call(record.builder, record.arguments)
 
 
 def shown_call(builder, arguments):
