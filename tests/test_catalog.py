@@ -9,6 +9,7 @@ import pytest
 import keras_lightnets as kl
 from docs.generate_cards import FOLDER, card
 from keras_lightnets.applications.catalog import FAMILIES
+from keras_lightnets.weights import list_weights
 from tests.seeded import seeded_images
 from tests.zoo import ZOO
 
@@ -49,8 +50,15 @@ def test_accuracies_have_a_source():
 
 
 def test_weights_are_those_that_the_builders_take():
-    for record in FIRST.values():
-        assert record.weights == (("imagenet",) if "Mobile" in record.name else ())
+    weights = {record.name: record.weights for record in RECORDS}
+    assert weights["MicroNetM0"] == ("imagenet", "svcl/micronet-m0")
+    assert weights["ReXNet-alpha=1.0"] == ("imagenet", "timm/rexnet_100.nav_in1k", "timm/rexnetv1_100-1b4dddf4")
+    # The authors' have no direct link.
+    assert weights["ReXNetLite-alpha=1.0"] == weights["ReXNet-alpha=0.9"] == ()
+    assert weights["MobileNetV3Small-minimalistic=True"] == ("imagenet", "keras/mobilenet_v3_small_minimalistic_1.0")
+    for record in RECORDS:
+        known = {released.name for released in list_weights(record.builder.__name__)}
+        assert set(record.weights) <= {"imagenet", *known}, record.name
 
 
 @each

@@ -12,6 +12,7 @@ import pytest
 
 import keras_lightnets as kl
 from keras_lightnets.applications import mobilenet, mobilenet_v2, mobilenet_v3
+from keras_lightnets.weights import download
 from tests.seeded import seed_weights, seeded_images
 from tests.zoo import ZOO
 
@@ -182,6 +183,7 @@ def offline(monkeypatch, tmp_path):
     """An empty cache of Keras and no network; Keras offers no public way to redirect its downloads."""
     monkeypatch.setattr("keras.src.utils.file_utils.urlretrieve", _refuse_download)
     monkeypatch.setattr("keras.src.utils.file_utils.config.keras_home", lambda: str(tmp_path))
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -269,6 +271,7 @@ def test_imagenet_weights_are_those_of_keras(builder, arguments, file, monkeypat
     # In place of the download, its cache and the check of the MD5 sum; the public `keras.utils.get_file` is another
     # name of this function, which keras.applications does not look up.
     monkeypatch.setattr("keras.src.utils.file_utils.get_file", lambda name, *_, **__: str(tmp_path / name))
+    monkeypatch.setattr(download, "fetch", lambda record: tmp_path / record.file)
     model = builder(**arguments)
     assert_same_layers(model, released)
     assert_same_weights(model, released)
@@ -281,6 +284,7 @@ def test_imagenet_weights_above_another_network(monkeypatch, tmp_path):
     released.save(tmp_path / file, include_optimizer=False)
     # The private name for the reason given in the test above.
     monkeypatch.setattr("keras.src.utils.file_utils.get_file", lambda name, *_, **__: str(tmp_path / name))
+    monkeypatch.setattr(download, "fetch", lambda record: tmp_path / record.file)
     inputs = keras.Input((256, 256, 1))
     first = keras.layers.Conv2D(3, 2, strides=2, name="first")
     tensor = first(inputs)

@@ -2,7 +2,9 @@
 
 import io
 import json
+import pickle
 import re
+import warnings
 import zipfile
 from pathlib import Path
 from typing import NamedTuple
@@ -135,10 +137,9 @@ def _read_torch(content):
         raise UserError(
             "reading PyTorch files needs the extra [torch]: pip install 'keras_lightnets[torch]'"
         ) from error
-    import pickle
-
     try:
-        state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+        with warnings.catch_warnings(action="ignore"):
+            state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         reason = str(error).split("WeightsUnpickler error:")[-1].split("\n")[0].strip()
         raise UserError(

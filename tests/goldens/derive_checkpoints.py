@@ -169,7 +169,8 @@ def by_tf2cv(row, model, arrays, pixels, path, sources):
     network.load_weights(plain)
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.write(plain, plain.name)
-    return network(pixels).numpy(), inventory(read(plain).arrays)
+    names = {without_scopes(name): array for name, array in read(plain).arrays.items()}
+    return network(pixels).numpy(), inventory(names)
 
 
 def main():

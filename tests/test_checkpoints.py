@@ -1,0 +1,81 @@
+"""The publishers' checkpoints: their names and shapes, and through `weights=PATH` the logits of their networks."""
+
+import json
+import zipfile
+
+import h5py
+import numpy as np
+import pytest
+import safetensors.numpy
+
+from tests.goldens.derive import IMAGES, STEP, TOLERANCE, relative_difference
+from tests.goldens.derive_checkpoints import FILE, ROWS, images_for, inventory, save_torch, seeded
+from tests.goldens.torch_weights import checkpoint
+
+GOLDENS = json.loads(FILE.read_text())
+# One row of each way to read: a map of PyTorch's names, tf2cv's groups, and BGR pixels with another order of channels.
+FAST = ("ReXNetR-alpha=1.0: timm", "ShuffleNet-groups=3-alpha=0.25: tf2cv", "megvii_shufflenet_v2-alpha=0.5: megvii")
+
+
+def _row(row):
+    return pytest.param(row, id=row.id, marks=() if row.id in FAST else pytest.mark.slow)
+
+
+def test_every_row_was_derived():
+    assert [row.id for row in ROWS] == list(GOLDENS)
+    assert all(golden["difference"] < TOLERANCE for golden in GOLDENS.values())
+
+
+def save(state, path, row):
+    """Saves arrays as the publisher does; PyTorch's tensors without PyTorch in the fast tests."""
+    if row.publisher == "tf2cv":
+        with h5py.File(path.with_suffix(""), "w") as file:
+            file.attrs["layer_names"] = ["features", "output1"]
+            for layer in ("features", "output1"):
+                names = [f"shuffle_net/{name}:0" for name in state if name.startswith(layer)]
+                file.create_group(layer).attrs["weight_names"] = names
+                for name in names:
+                    file[layer][name] = state[name.removeprefix("shuffle_net/").removesuffix(":0")]
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.write(path.with_suffix(""), path.stem)
+    elif row.id in FAST:
+        safetensors.numpy.save_file({name: np.ascontiguousarray(array) for name, array in state.items()}, path)
+    else:
+        torch = pytest.importorskip("torch")
+        save_torch({name: torch.tensor(array) for name, array in state.items()}, path, row.ending)
+
+
+@pytest.mark.parametrize("row", [_row(row) for row in ROWS])
+def test_logits(row, tmp_path):
+    golden = GOLDENS[row.id]
+    model, arrays = seeded(row)
+    state = checkpoint(model, arrays, row.builder.__name__, row.publisher)
+    # What the reference network itself saved.
+    assert inventory(state) == {key: golden[key] for key in ("tensors", "sha256")}
+    path = tmp_path / f"theirs.{row.ending}"
+    save(state, path, row)
+    images, _ = images_for(row.publisher)
+    assert images.shape == IMAGES or row.publisher == "tf2cv"
+    arguments = {**row.arguments, "input_shape": images.shape[1:], "classifier_activation": None}
+    network = row.builder(**arguments, weights=path)
+    logits = network.predict(images, verbose=0)
+    assert relative_difference(logits[:, ::STEP], np.array(golden["logits"])) < TOLERANCE
+    if row.publisher in ("megvii", "torchvision"):
+        # What Keras writes of another order of the channels is read in that order again.
+        network.save_weights(tmp_path / "ours.weights.h5")
+        again = row.builder(**arguments, weights=tmp_path / "ours.weights.h5")
+        assert [layer.name for layer in again.layers][1:] == [layer.name for layer in network.layers][1:]
+        for array, twin in zip(again.get_weights(), network.get_weights(), strict=True):
+            np.testing.assert_array_equal(array, twin)
+
+
+def test_another_order_is_visible(tmp_path):
+    """A backbone with megvii's order of the channels, and the mean that no kernel can hold, for RGB only."""
+    row = next(row for row in ROWS if row.id == FAST[2])
+    model, arrays = seeded(row)
+    path = tmp_path / "theirs.safetensors"
+    save(checkpoint(model, arrays, row.builder.__name__, row.publisher), path, row)
+    with pytest.raises(ValueError, match="theirs.safetensors needs 3 input channels.*Received: 1 channels"):
+        row.builder(**row.arguments, weights=path, input_shape=(32, 32, 1))
+    network = row.builder(**row.arguments, weights=path, include_top=False, input_shape=(32, 32, 3))
+    assert network.get_layer("megvii_stem_pad") and network.get_layer("add_mean")
