@@ -10,6 +10,11 @@ $(VENV)/.installed: setup.cfg constraints.txt
 	$(RUN) -m pip install --quiet --disable-pip-version-check --editable '.[test]' --constraint constraints.txt
 	touch $@
 
+# The full tests read PyTorch's files too.
+$(VENV)/.torch: $(VENV)/.installed
+	$(RUN) -m pip install --quiet --disable-pip-version-check --editable '.[test,torch]' --constraint constraints.txt
+	touch $@
+
 # Fine-tunes MicroNetM0 on scikit-learn's handwritten digits and exports it, every file verified.
 demo: $(VENV)/.installed
 	rm -rf demo
@@ -23,7 +28,7 @@ lint: $(VENV)/.installed
 test: lint
 	$(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow"
 
-test-all: lint
+test-all: lint $(VENV)/.torch
 	$(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 cards: $(VENV)/.installed

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from keras_lightnets.applications.catalog import FAMILIES, records
 from keras_lightnets.applications.preprocessing import RAW
+from keras_lightnets.weights import list_weights
 
 FOLDER = Path(__file__).parent / "cards"
 TEMPLATE = """# {title}
@@ -26,8 +27,6 @@ Parameters are the trainable ones with the classifier for 1000 classes. Multiply
 Batch normalisation, biases, pooling and activations are not counted.
 Accuracies are top-1 on ImageNet as published; none was measured with this package.
 
-Released weights: {weights}.
-
 ## Use
 
 ```python
@@ -39,6 +38,10 @@ scores = model.predict({module}.preprocess_input(images))  # images: RGB, 0-255,
 ```
 
 Preprocessing: {preprocessing}
+
+## Weights
+
+{weights}
 
 ## Feature pyramid
 
@@ -60,7 +63,7 @@ def card(family):
     models = records(family)
     example = models[0]
     module = family.module.__name__.rsplit(".", 1)[-1]
-    arguments = {**example.kwargs, "weights": family.weights[0] if family.weights else None}
+    arguments = {**example.kwargs, "weights": example.weights[0] if example.weights else None}
     levels = list(example.pyramid)
     return TEMPLATE.format(
         title=family.title,
@@ -74,7 +77,7 @@ def card(family):
             f"| {_shown(m)} | {m.params:,} | {m.madds / 1e6:.1f} M | {_percent(m.top1)} | {m.top1_source or '-'} |"
             for m in models
         ),
-        weights=", ".join(f'`weights="{name}"`' for name in family.weights) or "none yet",
+        weights=_weights(models),
         module=module,
         call=f"{example.builder.__name__}({', '.join(f'{key}={_quoted(value)}' for key, value in arguments.items())})",
         preprocessing=_preprocessing(example.preprocessing),
@@ -84,6 +87,24 @@ def card(family):
             f"| {_shown(m)} | {' | '.join(str(m.pyramid.get(level, '-')) for level in levels)} |" for m in models
         ),
         differences="\n".join(f"- From {other}: {text}" for other, text in family.differences.items()),
+    )
+
+
+def _weights(models):
+    builders = dict.fromkeys(model.builder.__name__ for model in models)
+    released = [record for builder in builders for record in list_weights(builder) if record.include_top]
+    rows = "\n".join(
+        f"| `{record.name}` | {'yes' if record.imagenet else ''} | `{record.shown}` | {record.format} "
+        f"| {'' if record.urls else 'by path; '}<{record.page}> | {_percent(record.top1)} | {record.digest or '-'} "
+        f"| {record.licence} | {', '.join(record.unverified)} |"
+        for record in released
+    )
+    return (
+        '`weights="imagenet"` takes the sets marked so; the others go by their names, or, where the publisher has no '
+        "direct link, by the path of the file. Top-1 is the publisher's. What could not be checked against the "
+        "publisher is listed as unverified.\n\n"
+        "| `weights` | imagenet | Network | Format | Source | Top-1 | Hash | Licence | Unverified |\n"
+        f"|---|---|---|---|---|---:|---|---|---|\n{rows}"
     )
 
 
