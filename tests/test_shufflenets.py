@@ -63,7 +63,7 @@ def test_channel_split_refuses_channels():
         ({"variant": "deep"}, r"^`variant` must be one of 'standard', 'arch2', 'shallow'. Received: variant='deep'$"),
         ({"alpha": 0}, r"^`alpha` must be a positive number. Received: alpha=0$"),
         ({"alpha": "1.0"}, r"^`alpha` must be a positive number. Received: alpha="),
-        ({}, r"^The `weights` argument should be"),
+        ({"alpha": 1.25}, r"^The `weights` argument should be"),
     ],
 )
 def test_shufflenet_refuses(arguments, message):

@@ -5,8 +5,8 @@
 
 Each reference network (the modules beside this one say what to clone or install; tf2cv==0.0.18 with tf_keras) gets
 seeded weights and saves them as its authors do; `weights=PATH` reads that file. The run stops unless the logits agree
-within 1e-4 of their range, and writes to `checkpoints.json` every 25th reference logit, the difference, and a digest of
-the names and shapes in the file.
+within 1e-4 of their range, and writes to `publishers/checkpoints.json` every 25th reference logit, the difference, and
+a digest of the names and shapes in the file.
 """
 
 import argparse
@@ -27,7 +27,7 @@ from tests.goldens.derive import FOLDER, IMAGES, STEP, TOLERANCE, relative_diffe
 from tests.goldens.torch_weights import Reference, checkpoint, logits
 from tests.seeded import seed_weights, seeded_images
 
-FILE = FOLDER / "checkpoints.json"
+FILE = FOLDER / "publishers" / "checkpoints.json"
 
 
 class Row(NamedTuple):
