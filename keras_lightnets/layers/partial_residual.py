@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from keras_lightnets.kernels.export_scope import exporting
+
 
 @keras.saving.register_keras_serializable(package="keras_lightnets")
 class PartialResidual(keras.layers.Layer):
@@ -49,8 +51,14 @@ class PartialResidual(keras.layers.Layer):
     def call(self, inputs):
         """Adds the second of `inputs` to the first channels of the first."""
         x, shortcut = inputs
+        missing = x.shape[-1] - shortcut.shape[-1]
         # Padding and adding trains faster than slicing, adding and concatenating, and stays within one delegate.
-        return x + ops.pad(shortcut, ((0, 0), (0, 0), (0, 0), (0, x.shape[-1] - shortcut.shape[-1])))
+        if exporting():
+            return x + ops.pad(shortcut, ((0, 0), (0, 0), (0, 0), (0, missing)))
+        # TensorFlow with oneDNN crashes where it fuses a convolution with bias and the sum with a padded tensor: the
+        # reshape hides the padding from it.
+        padded = ops.pad(ops.reshape(shortcut, (-1, shortcut.shape[-1])), ((0, 0), (0, missing)))
+        return x + ops.reshape(padded, ops.shape(x))
 
     def compute_output_shape(self, input_shape):
         """Returns the shape of the first input."""
