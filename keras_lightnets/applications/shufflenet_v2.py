@@ -31,7 +31,7 @@ from keras_lightnets.layers import ChannelShuffle, ChannelSplit
 preprocess_input = IMAGENET_STATISTICS
 
 # Names of the layers that end the stem, a unit, or the features.
-BLOCK_OUTPUTS = r"stem_relu|stem_pool|stage\d_unit\d_shuffle|conv5_relu"
+BLOCK_OUTPUTS = r"stem_relu|stem_pool|stage\d_unit\d_(concat|shuffle)|conv5_relu"
 
 _STEM = 24
 _UNITS = (4, 8, 4)  # of stages 2, 3 and 4; the first of each has stride 2
