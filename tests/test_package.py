@@ -60,7 +60,7 @@ print(json.dumps({
 def test_the_command_has_help_and_is_silent_otherwise():
     result = subprocess.run([sys.executable, "-m", "keras_lightnets.cli", "--help"], capture_output=True, text=True)
     assert result.returncode == 0 and result.stderr == ""
-    for command in ("finetune", "predict", "list"):
+    for command in ("finetune", "predict", "list", "convert-weights", "weights"):
         assert f" {command} " in result.stdout
         text = CliRunner().invoke(app, [command, "--help"]).stdout
         assert "Usage" in text and "--help" in text
