@@ -1,9 +1,12 @@
-"""Export to TFLite: static batch 1, built-in operators only, and every file run before it is reported."""
+"""Export to TFLite: fused graph, batch 1, built-in operators only, and every file run before it is reported."""
 
 import contextlib
 import itertools
+import math
+import re
 import tempfile
 from pathlib import Path
+from typing import NamedTuple
 
 import keras
 import numpy as np
@@ -11,6 +14,7 @@ import tensorflow as tf
 
 from keras_lightnets.errors import UserError
 from keras_lightnets.export.files import add_metadata, replacing, write_json
+from keras_lightnets.export.fusing import fuse
 from keras_lightnets.export.saved_model import random_samples
 from keras_lightnets.export.verification import verify
 from keras_lightnets.kernels.export_scope import export_scope
@@ -27,8 +31,9 @@ def to_tflite(model, path, quantization=None, representative_data=None, samples=
     Args:
         model: a `keras.Model` with one image input of known size.
         path: str or Path ending in ".tflite". An existing file is replaced once the new one is whole.
-        quantization: None for float32; "float16" for half the size at the same speed; "dynamic" for int8 weights;
-            "int8" for int8 throughout, input and output too. Defaults to None.
+        quantization: None for float32; "float16" for half the size at the same speed; "dynamic" for int8 weights in
+            the classifier alone, smaller and faster; "int8" for int8 throughout, input and output too, the smallest
+            and what accelerators and microcontrollers take. Defaults to None.
         representative_data: float array `(n, height, width, channels)`, or an iterable of such batches, as the model
             takes them; calibrates "int8", which requires it. Defaults to None.
         samples: float array to compare on. Defaults to None: the representative data, else 8 random images.
@@ -57,40 +62,61 @@ def to_tflite(model, path, quantization=None, representative_data=None, samples=
         raise UserError(
             "int8 needs `representative_data`, some images as the model takes them, to learn the ranges from."
         )
-    with static_graph(model) as graph:
+    with static_graph(model, quantization) as graph:
         return write_tflite(graph, model, path, quantization, representative_data, samples, labels, metadata)
 
 
+class StaticGraph(NamedTuple):
+    """A traced graph on disk, and the pattern that the names of the operators in its classifier have."""
+
+    folder: str
+    classifier: str
+
+
 @contextlib.contextmanager
-def static_graph(model):
-    """Traces `model` once for batch 1, in the export form of every primitive, and yields a folder to convert from."""
+def static_graph(model, quantization=None):
+    """Fuses `model` and traces it for batch 1, in the export form of every primitive.
+
+    Int8 graphs take forms of their own; all others can share one.
+    """
     if len(model.inputs) != 1 or None in model.inputs[0].shape[1:]:
         shapes = [tuple(tensor.shape) for tensor in model.inputs]
         raise UserError(
             f"TFLite export needs one image input of known size; {model.name} has {shapes}: pass `input_shape`."
         )
+    fused = fuse(model)
     signature = [keras.InputSpec(shape=(1, *model.inputs[0].shape[1:]), dtype="float32")]
     with tempfile.TemporaryDirectory() as folder:
-        with export_scope(), quiet():
-            model.export(folder, verbose=False, input_signature=signature)
-        yield folder
+        with export_scope("int8" if quantization == "int8" else "float"), quiet():
+            fused.export(folder, verbose=False, input_signature=signature)
+        yield StaticGraph(folder, _classifier(fused))
+
+
+def _classifier(model):
+    """A pattern for the names of the operators of all layers with weights behind the last map of pixels."""
+    spatial = [math.prod(layer.output.shape[1:-1]) > 1 for layer in model.layers]
+    last = max(position for position, found in enumerate(spatial) if found)
+    names = [re.escape(layer.name) for layer in model.layers[last + 1 :] if layer.weights]
+    return rf".*/({'|'.join(names)})(_\d+)?/.*"
 
 
 def write_tflite(graph, model, path, quantization, representative_data, samples, labels, metadata):
-    """Converts a `static_graph` of `model`; the other arguments are those of `to_tflite`, already checked."""
+    """Converts a `StaticGraph` of `model`; the other arguments are those of `to_tflite`, already checked."""
     images = None if representative_data is None else _images(representative_data)
-    converter = tf.lite.TFLiteConverter.from_saved_model(graph)
+    converter = tf.lite.TFLiteConverter.from_saved_model(graph.folder)
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
-    if quantization is not None:
-        converter.optimizations = [tf.lite.Optimize.DEFAULT]
     if quantization == "float16":
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
         converter.target_spec.supported_types = [tf.float16]
     if quantization == "int8":
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
         converter.representative_dataset = lambda: ([image[None]] for image in images)
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
         converter.inference_input_type = converter.inference_output_type = tf.int8
     with quiet():
         content = converter.convert()
+        if quantization == "dynamic":
+            content = _with_int8_classifier(content, graph.classifier)
     with replacing(path) as temporary:
         temporary.write_bytes(content)
         if metadata is not None:
@@ -100,6 +126,16 @@ def write_tflite(graph, model, path, quantization, representative_data, samples,
     report = verify(path, model, samples, labels, quantization)
     write_json(path.with_suffix(".tflite.json"), report.to_dict())
     return report
+
+
+def _with_int8_classifier(content, classifier):
+    # Convolutions with int8 weights are no faster than float ones; the classifier does nothing but read its weights.
+    from ai_edge_quantizer import qtyping, quantizer
+
+    engine = quantizer.Quantizer(bytearray(content))
+    for operator in (qtyping.TFLOperationName.FULLY_CONNECTED, qtyping.TFLOperationName.CONV_2D):
+        engine.add_dynamic_config(regex=classifier, operation_name=operator, num_bits=8)
+    return bytes(engine.quantize().quantized_model)
 
 
 def _images(data):

@@ -7,7 +7,7 @@ import numpy as np
 
 from keras_lightnets import layers as ours
 from keras_lightnets.export.fusing import graph as g
-from keras_lightnets.export.fusing.layers import ChannelRoll, ColumnBias, Offset, ShiftMaxMix
+from keras_lightnets.export.fusing.layers import ChannelRoll, ColumnBias, HardSwish, Offset, ShiftMaxMix
 from keras_lightnets.export.fusing.ordering import (
     WIDE_GROUP,
     keeps_groups,
@@ -53,8 +53,13 @@ class Builder:
     @_lay.register
     def _(self, node: g.Channelwise):
         tensor, order = self._stored[node.inputs[0]]
-        layer = type(node.layer).from_config({**node.layer.get_config(), "name": self._name(node.name)})
-        return layer(tensor), order
+        if getattr(node.layer, "activation", None) is keras.activations.hard_silu:
+            return HardSwish(name=self._name(node.name))(tensor), order
+        return self._renamed(node)(tensor), order
+
+    def _renamed(self, node):
+        """A copy of the layer of `node`."""
+        return type(node.layer).from_config({**node.layer.get_config(), "name": self._name(node.name)})
 
     @_lay.register
     def _(self, node: g.Affine):
@@ -133,9 +138,8 @@ class Builder:
         tensor, order = self._stored[node.inputs[0]]
         own = np.arange(node.channels)
         kernel = _placed(node.kernel, positions(order, node.inputs[0].channels), len(order))
-        return self._weighted(
-            keras.layers.Dense(node.channels, name=self._name(node.name)), tensor, kernel, node.bias
-        ), own
+        layer = keras.layers.Dense(node.channels, name=self._name(node.name))
+        return self._weighted(layer, tensor, kernel, node.bias), own
 
     @_lay.register
     def _(self, node: g.ShiftMax):
@@ -173,8 +177,7 @@ class Builder:
     def _(self, node: g.Merge):
         tensor, order = self._stored[node.inputs[0]]
         others = [self._in_order(source, order) for source in node.inputs[1:]]
-        layer = type(node.layer).from_config({**node.layer.get_config(), "name": self._name(node.name)})
-        return layer([tensor, *others]), order
+        return self._renamed(node)([tensor, *others]), order
 
     @_lay.register
     def _(self, node: g.Concat):
@@ -202,12 +205,8 @@ class Builder:
             return tensor
         first = positions(order, node.channels)
         name = self._name(f"{node.name}_order")
-        if len(tensor.shape) == 4 and len(order) == len(wanted):
-            for groups in range(2, len(order)):
-                if len(order) % groups == 0 and np.array_equal(
-                    first[wanted], np.arange(len(order)).reshape(groups, -1).T.reshape(-1)
-                ):
-                    return ours.ChannelShuffle(groups, name=name)(tensor)
+        if len(tensor.shape) == 4 and len(order) == len(wanted) and (groups := _shuffle_groups(first[wanted])):
+            return ours.ChannelShuffle(groups, name=name)(tensor)
         matrix = np.zeros((len(order), len(wanted)))
         used = np.flatnonzero(wanted >= 0)
         matrix[first[wanted[used]], used] = 1.0
@@ -229,6 +228,13 @@ class Builder:
             unique, number = f"{name}_{number}", number + 1
         self._names.add(unique)
         return unique
+
+
+def _shuffle_groups(order):
+    """The groups of the channel shuffle that gives `order`, or None."""
+    own = np.arange(len(order))
+    divisors = (groups for groups in range(2, len(order)) if len(order) % groups == 0)
+    return next((groups for groups in divisors if np.array_equal(order, own.reshape(groups, -1).T.reshape(-1))), None)
 
 
 def _links(conv):

@@ -5,7 +5,7 @@ import numpy as np
 
 from keras_lightnets.export.fusing.graph import Affine, Channelwise, ColumnBias, Conv, Dense, Permute, ShiftMax
 
-# Up to this many input channels a factorised convolution costs more in passes over the pixels than it saves in products.
+# Up to this many input channels a factorised convolution costs more in passes over the pixels than it saves.
 _FEW = 4
 
 

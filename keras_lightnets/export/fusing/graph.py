@@ -235,10 +235,9 @@ def _parse(call, sources):
         run = _once(lambda tensors: _call_again(call, tensors))
         outputs = enumerate(call.output_tensors)
         return [Opaque(sources, layer.name, tuple(tensor.shape), run, position) for position, tensor in outputs]
-    activation = getattr(layer, "activation", keras.activations.linear)
-    if isinstance(node, Channelwise) or activation is keras.activations.linear:
-        return [node]
-    return [node, _activation(activation, ([node], f"{layer.name}_activation", shape))]
+    if isinstance(node, Conv | Dense) and getattr(layer, "activation", None) not in (None, keras.activations.linear):
+        return [node, _activation(layer.activation, ([node], f"{layer.name}_activation", shape))]
+    return [node]
 
 
 def _known(layer, common):

@@ -1,6 +1,7 @@
 """What is left of Dynamic Shift-Max and of the stem in an inference graph."""
 
 import keras
+import numpy as np
 from keras import ops
 
 from keras_lightnets.kernels.export_scope import exporting
@@ -101,6 +102,22 @@ class Offset(keras.layers.Layer):
     def call(self, inputs):
         """Adds the bias to `inputs`."""
         return inputs + self.bias
+
+    def compute_output_shape(self, input_shape):
+        """Returns the input shape."""
+        return input_shape
+
+
+@keras.saving.register_keras_serializable(package="keras_lightnets")
+class HardSwish(keras.layers.Layer):
+    """`x * relu6(x + 3) / 6`, for int8 in operators that its delegate has."""
+
+    def call(self, inputs):
+        """Applies the function to `inputs`."""
+        if exporting("int8"):
+            # A vector, because a scalar would be recognised and turned back into the operator that is missing.
+            return inputs * np.full(inputs.shape[-1], 1 / 6, "float32") * ops.relu6(inputs + 3.0)
+        return ops.hard_silu(inputs)
 
     def compute_output_shape(self, input_shape):
         """Returns the input shape."""

@@ -2,8 +2,8 @@
 
 A stored tensor has an `order`: position `i` holds channel `order[i]`, or nothing of use where that is -1. Layers with
 weights take their inputs in any order and can leave their outputs in any order, by permuting weights. So a shuffle
-only renames channels. What remains to choose is the order in which each layer leaves its outputs. Going backwards, every
-tensor collects what its readers would like:
+only renames channels. What remains to choose is the order in which each layer leaves its outputs. Going backwards,
+every tensor collects what its readers would like:
 
 * a grouped convolution reads its channels in their own order, so that each group finds its own together;
 * Dynamic Shift-Max wants its shift to be a rotation of all channels, by the same number of positions.
