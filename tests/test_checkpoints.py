@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
+import keras_lightnets as kl
 from tests.goldens.derive import IMAGES, STEP, TOLERANCE, relative_difference
 from tests.goldens.derive_checkpoints import FILE, ROWS, images_for, inventory, save_torch, seeded
 from tests.goldens.torch_weights import checkpoint
+from tests.seeded import seed_weights
 
 GOLDENS = json.loads(FILE.read_text())
 # tf2cv's groups, and PyTorch's names with BGR pixels and another order of channels.
@@ -79,3 +81,20 @@ def test_another_order_is_visible(tmp_path):
         row.builder(**row.arguments, weights=path, input_shape=(32, 32, 1))
     network = row.builder(**row.arguments, weights=path, include_top=False, input_shape=(32, 32, 3))
     assert network.get_layer("megvii_stem_pad") and network.get_layer("add_mean")
+
+
+@pytest.mark.slow
+def test_mmpretrain(tmp_path):
+    """Its network could not be run: that the map is one to one, and the order of the channels its own, is all here."""
+    model = kl.ShuffleNet(weights=None, include_top=False)
+    arrays = seed_weights(model, {})
+    state = checkpoint(model, arrays, "ShuffleNet", "mmpretrain")
+    assert len(state) == len(arrays) and all(name.startswith("backbone.") for name in state)
+    path = tmp_path / "theirs.safetensors"
+    safetensors.numpy.save_file(state, path)
+    network = kl.ShuffleNet(weights=path, include_top=False)
+    assert network.get_layer("mmpretrain_stem_pad")
+    strided = [layer.name for layer in network.layers if layer.name.startswith("stage3_unit1")]
+    assert strided.index("stage3_unit1_depthwise_bn") < strided.index("stage3_unit1_shuffle")
+    for variable in network.variables:
+        np.testing.assert_array_equal(variable.numpy(), arrays[variable.path])
