@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from tests.fused_checks import check_fused
 from tests.goldens.derive import FOLDER, IMAGES, STEP, TOLERANCE, build, relative_difference
 from tests.seeded import seed_weights, seeded_images
 from tests.zoo import ZOO
@@ -32,3 +33,5 @@ def test_logits(case):
     logits = model.predict(seeded_images(IMAGES), verbose=0)
     assert logits.shape == (2, 1000)
     assert relative_difference(logits[:, ::STEP], np.array(golden["logits"])) < TOLERANCE
+    # The inference graph of the same network is a rewrite, not an approximation.
+    check_fused(model, logits)

@@ -97,7 +97,7 @@ def output_order(node, wish):
         ):
             # Each group once more begins after its end: the shift moves by a group and one, for every group alike.
             return np.concatenate([by_group, by_group[:, : len(wish.shifts)]], axis=1).reshape(-1)
-        return _cycles(shift)
+        return cycles(shift)
     if wish.order is None:
         return own
     if grouped and node.channels // node.groups >= WIDE_GROUP and not _by_groups(wish.order, node):
@@ -111,7 +111,7 @@ def _by_groups(order, conv):
     return bool((groups == groups[:, :1]).all())
 
 
-def _cycles(shift):
+def cycles(shift):
     """The order in which the permutation `shift`, whose cycles are equally long, is a rotation."""
     channels = len(shift)
     cycles, seen = [], set()
