@@ -59,7 +59,8 @@ _STOCK = {
 }
 
 
-def _stock_layer(layer):
+def stock_layer(layer):
+    """Returns a layer like `layer` from stock Keras, or the straightforward arithmetic where Keras has none."""
     config = layer.get_config()
     if isinstance(layer, ours.AxialDepthwiseConv2D):
         window, stride = (layer.kernel_size, 1), (layer.stride, 1)
@@ -77,6 +78,6 @@ def _stock_layer(layer):
 
 def naive_port(model):
     """Returns `model` rebuilt from stock layers, with its weights."""
-    port = keras.models.clone_model(model, clone_function=_stock_layer)
+    port = keras.models.clone_model(model, clone_function=stock_layer)
     port.set_weights(model.get_weights())
     return port

@@ -46,8 +46,9 @@ def randomise(model, images):
 
 def assert_same_layers(ours, theirs):
     assert ours.name == theirs.name
-    assert [type(layer) for layer in ours.layers] == [type(layer) for layer in theirs.layers]
     for layer, twin in zip(ours.layers, theirs.layers, strict=True):
+        # Our batch normalisation is a faster kind of Keras' own.
+        assert isinstance(layer, type(twin))
         assert layer.name == twin.name or COUNTED.fullmatch(twin.name)
         assert layer.output.shape == twin.output.shape
         assert layer.get_config() | {"name": ""} == twin.get_config() | {"name": ""}

@@ -1,7 +1,7 @@
 """Grouped 2-D convolution, `(batch, height, width, channels)`, kernel laid out as in `keras.layers.Conv2D(groups=...)`.
 
 On TensorFlow, Keras compiles each grouped convolution with XLA, 9 to 30 times slower on a CPU than the forms here
-(benchmarks/grouped_conv.py), and the native operator has no CPU gradient without oneDNN. A grouped 1x1 convolution is a
+(benchmarks/primitives.py), and the native operator has no CPU gradient without oneDNN. A grouped 1x1 convolution is a
 matrix product, so that is what is laid down for training; the native operator is the export form (one CONV_2D in the
 `.tflite`).
 """

@@ -1,0 +1,70 @@
+"""Times several things side by side, in turns, so that a busy moment of the machine strikes all alike."""
+
+import json
+import os
+import platform
+import statistics
+import sys
+import time
+from pathlib import Path
+
+import rich.console
+import rich.table
+
+RESULTS = Path(__file__).with_name("results")
+
+
+def in_turns(runs, rounds, warm_up=2):
+    """Runs every callable of the dict `runs` once a round; returns a dict of lists of milliseconds."""
+    for run in runs.values():
+        for _ in range(warm_up):
+            run()
+    times = {name: [] for name in runs}
+    for _ in range(rounds):
+        for name, run in runs.items():
+            start = time.perf_counter()
+            run()
+            times[name].append(1e3 * (time.perf_counter() - start))
+    return times
+
+
+def ratio(times, of, to):
+    """How many times the time of `of` goes into that of `to`, round by round: median and quartiles."""
+    ratios = [there / here for here, there in zip(times[of], times[to], strict=True)]
+    low, middle, high = statistics.quantiles(ratios, n=4)
+    return {"median": middle, "low": low, "high": high}
+
+
+def shown(value):
+    """A ratio as text: median (lower to upper quartile)."""
+    return f"{value['median']:.2f} ({value['low']:.2f}-{value['high']:.2f})"
+
+
+def report(name, note, columns, rows):
+    """Prints a table and writes it, with the machine it was measured on, to `results/<name>.json`.
+
+    Args:
+        name: str, of the benchmark.
+        note: str, what was measured.
+        columns: list of str.
+        rows: list of lists of str.
+    """
+    table = rich.table.Table(*columns, title=note)
+    for row in rows:
+        table.add_row(*row)
+    rich.console.Console(width=140).print(table)
+    RESULTS.mkdir(exist_ok=True)
+    content = {
+        "command": f"python -m {sys.modules['__main__'].__spec__.name} {' '.join(sys.argv[1:])}".strip(),
+        "machine": f"{_processor()}, {os.cpu_count()} cores, Python {platform.python_version()}",
+        "note": note,
+        "columns": columns,
+        "rows": rows,
+    }
+    (RESULTS / f"{name}.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+def _processor():
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
+    names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()
