@@ -7,7 +7,14 @@ import numpy as np
 
 from keras_lightnets import layers as ours
 from keras_lightnets.export.fusing import graph as g
-from keras_lightnets.export.fusing.layers import ChannelRoll, ColumnBias, HardSwish, Offset, ShiftMaxMix
+from keras_lightnets.export.fusing.layers import (
+    ChannelRoll,
+    ColumnBias,
+    HardSwish,
+    MixedPointwise,
+    Offset,
+    ShiftMaxMix,
+)
 from keras_lightnets.export.fusing.ordering import (
     WIDE_GROUP,
     keeps_groups,
@@ -19,6 +26,9 @@ from keras_lightnets.export.fusing.ordering import (
     stored_groups,
 )
 
+# From this many pixels on, a mix of channels in the kernel of the convolution before it saves time.
+_LARGE_MAP = 28 * 28
+
 
 class Builder:
     """Lays the layers of a graph, and remembers of each node its tensor and the order of its channels."""
@@ -26,6 +36,7 @@ class Builder:
     def __init__(self, graph):
         self._graph = graph
         self._wishes = plan(graph)
+        self._readers = graph.consumers()
         self._stored = {}
         self._names = set()
 
@@ -142,8 +153,16 @@ class Builder:
         return self._weighted(layer, tensor, kernel, node.bias), own
 
     @_lay.register
+    def _(self, node: g.Unpack):
+        tensor = self._in_order(node.inputs[0], np.arange(node.inputs[0].channels))
+        return keras.layers.Reshape(node.shape[1:], name=self._name(node.name))(tensor), np.arange(node.channels)
+
+    @_lay.register
     def _(self, node: g.ShiftMax):
-        tensor, order = self._stored[node.inputs[0]]
+        source = node.inputs[0]
+        if self._is_mixed_pointwise(node, source):
+            return self._mixed_pointwise(node, source)
+        tensor, order = self._stored[source]
         roll, kept = rotation(order, node.shift) if rotates(node) else (None, None)
         if roll is not None:
             shifted = ChannelRoll(roll, name=self._name(f"{node.name}_roll"))(tensor)
@@ -155,16 +174,38 @@ class Builder:
             matrix[first[node.shift[order[valid]]], valid] = 1.0
             layer = ours.GroupedConv2D(len(order), use_bias=False, name=self._name(f"{node.name}_shift"))
             shifted = self._weighted(layer, tensor, matrix[None, None])
-        mix = ShiftMaxMix(node.pieces, name=self._name(node.name))
-        return mix([tensor, shifted, self._coefficients(node, tensor, order)]), kept
-
-    def _coefficients(self, node, tensor, order):
-        """The coefficients of a Dynamic Shift-Max, from the averages over the pixels."""
-        name = node.name
         kernel, bias = node.squeeze
+        kernel = _placed(kernel, positions(order, node.channels), len(order))
+        mix = ShiftMaxMix(node.pieces, name=self._name(node.name))
+        return mix([tensor, shifted, self._coefficients(node, tensor, kernel, bias, order)]), kept
+
+    def _is_mixed_pointwise(self, node, source):
+        """Whether a mix goes into the 1x1 convolution before it: where the map is large, it then costs no pass."""
+        return (
+            node.pieces == 1
+            and isinstance(source, g.Conv)
+            and source.kernel.shape[:2] == source.strides == (1, 1)
+            and self._readers[source] == [node]
+            and None not in source.shape[1:3]
+            and source.shape[1] * source.shape[2] >= _LARGE_MAP
+        )
+
+    def _mixed_pointwise(self, node, conv):
+        (tensor, stored), (_, order) = self._stored[conv.inputs[0]], self._stored[conv]
+        products = _placed(_dense_kernel(conv)[0, 0], positions(stored, conv.inputs[0].channels), len(stored))
+        # The average over the pixels can be taken before the convolution.
+        kernel, bias = node.squeeze
+        coefficients = self._coefficients(node, tensor, products @ kernel, conv.bias @ kernel + bias, order)
+        weights = [part for of in (order, node.shift[order]) for part in (products[:, of], conv.bias[of])]
+        layer = MixedPointwise(node.channels, name=self._name(node.name))
+        return self._weighted(layer, [tensor, coefficients], *weights), order
+
+    def _coefficients(self, node, tensor, kernel, bias, order):
+        """The coefficients of a Dynamic Shift-Max for channels in `order`, from the averages of `tensor`."""
+        name = node.name
         x = keras.layers.GlobalAveragePooling2D(name=self._name(f"{name}_average"))(tensor)
         squeeze = keras.layers.Dense(len(bias), "relu", name=self._name(f"{name}_squeeze"))
-        x = self._weighted(squeeze, x, _placed(kernel, positions(order, node.channels), len(order)), bias)
+        x = self._weighted(squeeze, x, kernel, bias)
         kernel, bias = (part.reshape(-1, 2 * node.pieces, node.channels)[..., order] for part in node.excite)
         excite = keras.layers.Dense(bias.size, "relu6", name=self._name(f"{name}_excite"))
         x = self._weighted(excite, x, kernel.reshape(len(kernel), -1), bias.reshape(-1) + 3.0)

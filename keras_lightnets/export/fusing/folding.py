@@ -3,10 +3,12 @@
 import keras
 import numpy as np
 
-from keras_lightnets.export.fusing.graph import Affine, Channelwise, ColumnBias, Conv, Dense, Permute, ShiftMax
+from keras_lightnets.export.fusing.graph import Affine, Channelwise, ColumnBias, Conv, Dense, Permute, ShiftMax, Unpack
 
 # Up to this many input channels a factorised convolution costs more in passes over the pixels than it saves.
 _FEW = 4
+# Outputs that fill the vector registers of a core.
+_REGISTER = 16
 
 
 def fold(graph):
@@ -14,6 +16,7 @@ def fold(graph):
     _fold_affines(graph)
     _fold_paddings(graph)
     _merge_stems(graph)
+    _pack_stems(graph)
     _spread_multipliers(graph)
     _scale_shift_max(graph)
 
@@ -96,6 +99,35 @@ def _merge_stems(graph):
         bias = ColumnBias([conv], f"{second.name}_bias", second.shape, second.bias + first.bias[of] * borders)
         graph.replace(first)
         graph.replace(second, conv, bias)
+
+
+def _pack_stems(graph):
+    """A merged stem of few channels makes several neighbouring pixels at once, as channels of one wider step."""
+    for bias in [node for node in graph.nodes if isinstance(node, ColumnBias)]:
+        (conv,), channels, (_, height, width, _) = bias.inputs, bias.channels, bias.shape
+        pixels = _REGISTER // channels
+        last = _only_reader(graph, bias)
+        if isinstance(last, Permute):
+            # Pixels can be packed once the order of their channels is settled.
+            conv.kernel, bias.bias = conv.kernel[..., last.order], bias.bias[:, last.order]
+            graph.replace(last)
+            last = _only_reader(graph, bias)
+        activated = isinstance(last, Channelwise) and isinstance(last.layer, keras.layers.ReLU)
+        if pixels < 2 or width % pixels or not activated:
+            continue
+        rows, taps, inputs, _ = conv.kernel.shape
+        stride = conv.strides[1]
+        kernel = np.zeros((rows, taps + (pixels - 1) * stride, inputs, pixels, channels))
+        for pixel in range(pixels):
+            kernel[:, pixel * stride : pixel * stride + taps, :, pixel] = conv.kernel
+        conv.kernel = kernel.reshape(*kernel.shape[:3], -1)
+        conv.bias = np.tile(conv.bias, pixels)
+        conv.strides = conv.strides[0], stride * pixels
+        bias.bias = bias.bias.reshape(width // pixels, -1)
+        unpacked = Unpack([last], f"{conv.name}_pixels", last.shape)
+        for node in (conv, bias, last):
+            node.shape = (node.shape[0], height, width // pixels, pixels * channels)
+        graph.insert_after(last, unpacked)
 
 
 def _spread_multipliers(graph):

@@ -143,6 +143,11 @@ class Concat(Node):
 
 
 @dataclass(eq=False)
+class Unpack(Node):
+    """Several pixels of a row that lie in the channels of one, side by side again."""
+
+
+@dataclass(eq=False)
 class Slice(Node):
     """The channels from `start` on."""
 
@@ -183,6 +188,14 @@ class Graph:
             if node not in new:
                 node.inputs = [last if source is old else source for source in node.inputs]
         self.outputs = [last if node is old else node for node in self.outputs]
+
+    def insert_after(self, node, new):
+        """Lets everything that reads `node` read `new` instead, which reads `node`."""
+        for reader in self.consumers()[node]:
+            if reader is not None:
+                reader.inputs = [new if source is node else source for source in reader.inputs]
+        self.outputs = [new if output is node else output for output in self.outputs]
+        self.nodes.insert(self.nodes.index(node) + 1, new)
 
 
 def read_graph(model):

@@ -92,6 +92,54 @@ class ShiftMaxMix(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="keras_lightnets")
+class MixedPointwise(keras.layers.Layer):
+    """1x1 convolution followed by the one mix `a * x + b * shifted`, as one product with a kernel made for the image.
+
+    Takes `[x, coefficients]` with coefficients `(batch, 2 * filters)` in the order a, b.
+
+    Args:
+        filters: int, number of output channels.
+        **kwargs: arguments of `keras.layers.Layer`.
+    """
+
+    def __init__(self, filters, **kwargs):
+        super().__init__(**kwargs)
+        self.filters = filters
+
+    def build(self, input_shape):
+        """Creates kernel and bias of the convolution, and of the one with the shifted outputs."""
+        channels = input_shape[0][-1]
+        for name in ("", "shifted_"):
+            kernel = self.add_weight(name=f"{name}kernel", shape=(channels, self.filters), initializer="zeros")
+            bias = self.add_weight(name=f"{name}bias", shape=(self.filters,), initializer="zeros")
+            setattr(self, f"{name}kernel", kernel)
+            setattr(self, f"{name}bias", bias)
+
+    def call(self, inputs):
+        """Convolves and mixes `inputs`."""
+        x, coefficients = inputs
+        a, b = ops.split(coefficients[:, None, :], 2, axis=-1)
+        batch, height, width, channels = ops.shape(x)
+        x = ops.reshape(x, (batch, height * width, channels))
+        if exporting("int8"):
+            # The delegate of int8 models multiplies by constant matrices only.
+            y = a * (ops.matmul(x, self.kernel) + self.bias) + b * (
+                ops.matmul(x, self.shifted_kernel) + self.shifted_bias
+            )
+        else:
+            y = ops.matmul(x, self.kernel * a + self.shifted_kernel * b) + (self.bias * a + self.shifted_bias * b)
+        return ops.reshape(y, (batch, height, width, self.filters))
+
+    def compute_output_shape(self, input_shape):
+        """Returns the shape of the first input with `filters` channels."""
+        return (*input_shape[0][:-1], self.filters)
+
+    def get_config(self):
+        """Returns the arguments."""
+        return {**super().get_config(), "filters": self.filters}
+
+
+@keras.saving.register_keras_serializable(package="keras_lightnets")
 class Offset(keras.layers.Layer):
     """Adds one number to each channel of `(batch, channels)`."""
 
