@@ -46,6 +46,72 @@ def list_(as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] =
     rich.console.Console().print(table)
 
 
+_Recipe = Annotated[str, typer.Option(help="A name from `keras-lightnets recipes`, or a .toml file.")]
+_Data = Annotated[str, typer.Option(help="tfds:NAME, tfrecord:GLOB, or a folder with one folder of images per class.")]
+_Set = Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Replace a setting; repeatable.")]
+
+
+@app.command()
+def recipes(as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False):
+    """List the training recipes with their source, cost and published accuracy."""
+    from keras_lightnets import training
+
+    about = {name: training.load_recipe(name).about for name in training.recipes()}
+    if as_json:
+        print(json.dumps(about, indent=2))
+        return
+    table = rich.table.Table("name", "published top-1", "hardware and time", "source")
+    for name, row in about.items():
+        table.add_row(name, row["top1"], row["hardware"], row["source"])
+    rich.console.Console().print(table)
+
+
+@app.command()
+def train(
+    recipe: _Recipe,
+    data: _Data,
+    output: Annotated[str, typer.Option(help="Folder to write; started again with the same command, a run goes on.")],
+    strategy: Annotated[str, typer.Option(help="auto, none, mirrored, multiworker or tpu.")] = "auto",
+    model: Annotated[str | None, typer.Option(help="Another network than the recipe's.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Another number of epochs.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Another batch; the learning rate follows.")] = None,
+    size: Annotated[int | None, typer.Option(help="Another side of the input in pixels.")] = None,
+    weights: Annotated[str | None, typer.Option(help="Backbone weights to start from.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of split, batches, augmentation and weights.")] = 0,
+    set_: _Set = None,
+    release: Annotated[Path | None, typer.Option(help="Folder of released models to add the result to.")] = None,
+):
+    """Train by a recipe, on one machine or many, and export the result, every file verified."""
+    from keras_lightnets import training
+    from keras_lightnets.training.distribution import WorkerLostError
+
+    given = {"model": model, "epochs": epochs, "batch_size": batch_size, "size": size, "weights": weights}
+    config = training.load_recipe(
+        recipe,
+        **{name: value for name, value in given.items() if value is not None},
+        **_pairs(set_),
+        data=data,
+        output=output,
+        strategy=strategy,
+        seed=seed,
+    )
+    try:
+        training.train(config, rich.console.Console(), release)
+    except WorkerLostError as error:
+        # TensorFlow cannot leave a broken cluster: the process begins anew, meets the restarted worker and resumes.
+        print(f"{error} Waiting for it to come back.", file=sys.stderr)
+        os.execv(sys.executable, sys.orig_argv)
+    except KeyboardInterrupt:
+        raise UserError(f"Interrupted: start the same command again to go on with {output}.") from None
+
+
+def _pairs(settings):
+    pairs = [setting.partition("=") for setting in settings or ()]
+    if wrong := [name for name, equals, _ in pairs if not equals]:
+        raise UserError(f"--set takes NAME=VALUE. Received: {wrong[0]}")
+    return {name: value for name, _, value in pairs}
+
+
 @app.command()
 def finetune(
     model: Annotated[str, typer.Option(help="A name from `keras-lightnets list`, such as MicroNetM0.")],

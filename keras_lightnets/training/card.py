@@ -1,4 +1,4 @@
-"""The short model card of a fine-tuned network."""
+"""The short model card of a trained network."""
 
 
 def export_rows(report):
@@ -23,23 +23,30 @@ def export_rows(report):
 
 def model_card(report):
     """Returns the card as Markdown, every figure taken from the report of the run."""
-    options, images = report["options"], report["images"]
+    options, images, test = report["options"], report["images"], report["test"]
     header, rows = export_rows(report)
     table = "\n".join("| " + " | ".join(row) + " |" for row in (header, ("---",) * len(header), *rows))
     start = "random weights" if options["weights"] is None else f"the weights {options['weights']}"
     bad = f" {len(report['bad_images'])} unreadable images were left out." if report["bad_images"] else ""
-    return f"""# {options["model"]} fine-tuned on {len(report["classes"])} classes
+    validated = images["validation"] if options.get("holdout", True) else 0
+    kept = (
+        f"Epoch {report['best_epoch']} of\n{len(report['history'])} had the best validation accuracy and was kept."
+        if validated
+        else f"The last of {len(report['history'])} epochs was kept."
+    )
+    return f"""# {options["model"]} trained on {len(report["classes"])} classes
 
 Image classifier made by keras_lightnets {report["keras_lightnets"]}: {report["parameters"]:,} parameters, input
 {options["size"]}x{options["size"]} RGB, starting from {start}.
 
 **Classes:** {", ".join(report["classes"])}
 
-**Data:** {images["train"]} images for training, {images["validation"]} for validation, {images["test"]} held out
-for the figures below (split by seed {options["seed"]}).{bad} Epoch {report["best_epoch"]} of
-{len(report["history"])} had the best validation accuracy and was kept.
+**Data:** {images["train"]} images for training, {validated} for validation, {images["test"]} held out
+for the figures below (split by seed {options["seed"]}).{bad} {kept}
 
-**Results** on the held-out images; differences are between the outputs of the file and of `model.keras`:
+**Results** on the held-out images: top-1 {test["top1"]:.2%}, top-5 {test["top5"]:.2%}, expected calibration error
+{test["calibration_error"]:.3f}. The exports ran on {report["exports"][0]["samples"]} of them; differences are between
+the outputs of the file and of `model.keras`:
 
 {table}
 

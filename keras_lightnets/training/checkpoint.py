@@ -1,101 +1,160 @@
-"""The state of an interrupted run: its last and its best epoch, each one whole file."""
+"""The state of an interrupted run: everything that decides its further course, in one file."""
 
 import hashlib
 import json
 import shutil
-from dataclasses import asdict
 from pathlib import Path
 
-import keras
+import numpy as np
 
 from keras_lightnets.errors import UserError
 from keras_lightnets.export.files import add_metadata, read_metadata, replacing, write_json
 
 
 class Checkpoint:
-    """Checkpoints below the output folder of a run, with the options of the run beside them.
+    """Checkpoints below the output folder of a run, with its settings beside them.
+
+    Args:
+        output: str or Path of the output folder.
+        settings: dict of JSON values that a resumed run must share.
+        chief: bool, whether this process writes files. Defaults to True.
 
     Attributes:
-        last: Path of the last epoch, with the state of the optimizer.
-        best: Path of the epoch of the best validation accuracy.
+        step: int, number of steps done.
+        phase: str or None, what they ended in.
         history: list of dicts, one per finished epoch.
     """
 
-    def __init__(self, options):
-        self._options = asdict(options)
-        self._folder = Path(options.output) / "checkpoint"
-        self._run = self._folder / "run.json"
-        self.last = self._folder / "last.keras"
-        self.best = self._folder / "best.keras"
-        self.history = []
+    def __init__(self, output, settings, chief=True):
+        self._settings, self._chief = settings, chief
+        self._folder = Path(output) / "checkpoint"
+        self._run, self._last, self._kept = (self._folder / name for name in ("run.json", "last.npz", "kept.npz"))
+        self.step, self.phase, self.history, self._arrays = 0, None, [], None
+
+    @property
+    def begun(self):
+        """Whether the output folder holds an unfinished run."""
+        return self._run.exists()
 
     def check(self, resume):
         """Refuses to overwrite anything, and to resume what does not match; writes nothing."""
         output = self._folder.parent
         if not resume:
             if output.exists() and (not output.is_dir() or any(output.iterdir())):
-                way_out = "pass --resume to go on with it" if self._run.exists() else "choose another or remove it"
+                way_out = "pass --resume to go on with it" if self.begun else "choose another or remove it"
                 raise UserError(f"The output {output} exists already: {way_out}.")
             return
-        if not self._run.exists():
+        if not self.begun:
             raise UserError(f"{output} holds no interrupted run to resume.")
-        for name, before in json.loads(self._run.read_text())["options"].items():
-            if name not in ("output", "data") and self._options[name] != before:
+        for name, before in json.loads(self._run.read_text())["settings"].items():
+            if self._settings.get(name) != before:
                 raise UserError(
-                    f"{output} was begun with {name}={before!r}, not {self._options[name]!r}: resume with the same."
+                    f"{output} was begun with {name}={before!r}, not {self._settings.get(name)!r}: resume with the "
+                    "same, or choose another output."
                 )
 
-    def open(self, folder):
-        """Begins the run, or goes on with it, now that its images are known to be good."""
-        files = [
-            f"{part} {label} {path.name}"
-            for part in folder.splits
-            for path, label in zip(*folder.splits[part], strict=True)
-        ]
-        fingerprint = hashlib.sha256("\n".join(files).encode()).hexdigest()
-        if not self._run.exists():
-            try:
-                self._folder.mkdir(parents=True)
-            except OSError as error:
-                raise UserError(
-                    f"Cannot write {self._folder.parent}: {error.strerror}. Choose another output."
-                ) from error
-            write_json(self._run, {"options": self._options, "fingerprint": fingerprint})
-        elif json.loads(self._run.read_text())["fingerprint"] != fingerprint:
-            raise UserError(f"The images in {self._options['data']} changed since the run began: begin a new one.")
-        if self.last.exists():
-            self.history = read_metadata(self.last)["history"]
+    def open(self, names):
+        """Begins the run, or goes on with it, now that its images are known to be good.
 
-    def save(self, model, epoch):
-        """Keeps the epoch just ended, and keeps it as the best one too if it is; `epoch` joins the history."""
-        self.history.append(epoch)
-        files = [self.last]
-        if best_epoch(self.history) is epoch:
-            # The best goes first: a run killed between the two repeats the epoch and comes to the same files.
-            files.insert(0, self.best)
-        for file in files:
-            with replacing(file) as temporary:
-                model.save(temporary)
-                add_metadata(temporary, {"history": self.history})
+        Args:
+            names: iterable of str that tells the data apart, such as the files.
+
+        Raises:
+            UserError: if the data changed, the folder cannot be written, or the checkpoint cannot be read.
+        """
+        fingerprint = hashlib.sha256("\n".join(names).encode()).hexdigest()
+        if not self.begun:
+            if self._chief:
+                try:
+                    self._folder.mkdir(parents=True, exist_ok=True)
+                except OSError as error:
+                    raise UserError(
+                        f"Cannot write {self._folder.parent}: {error.strerror}. Choose another output."
+                    ) from error
+                write_json(self._run, {"settings": self._settings, "fingerprint": fingerprint})
+        elif json.loads(self._run.read_text())["fingerprint"] != fingerprint:
+            raise UserError("The images changed since the run began: begin a new one.")
+        if self._last.exists():
+            about = read_metadata(self._last)
+            if about is None:
+                raise UserError(f"{self._last} is damaged. Remove {self._folder} to begin anew.")
+            self.step, self.phase, self.history = about["step"], about["phase"], about["history"]
+            with np.load(self._last) as file:
+                self._arrays = {group: [file[f"{group}/{i}"] for i in range(n)] for group, n in about["groups"].items()}
+
+    def save(self, model, step, phase):
+        """Keeps everything that decides the further course of the run.
+
+        On several workers each must call it, as metrics are summed over them; the chief writes.
+
+        Raises:
+            FloatingPointError: if a weight is not finite.
+            UserError: if the file cannot be written.
+        """
+        arrays = {
+            group: [np.asarray(variable) for variable in variables] for group, variables in _variables(model).items()
+        }
+        for values in arrays["model"]:
+            if values.dtype.kind == "f" and not np.isfinite(values).all():
+                raise FloatingPointError("a weight is not finite")
+        self.step, self.phase, self._arrays = step, phase, arrays
+        if self._chief:
+            about = {
+                "step": step,
+                "phase": phase,
+                "history": self.history,
+                "groups": {group: len(values) for group, values in arrays.items()},
+            }
+            _write(self._last, arrays, about)
+
+    def restore(self, model, phase):
+        """Puts the state back; the optimizer's only within the phase it belongs to."""
+        if self._arrays is None:
+            return
+        groups = _variables(model)
+        if self.phase != phase:
+            groups = {"model": groups["model"]}
+        for group, variables in groups.items():
+            for variable, values in zip(variables, self._arrays[group], strict=True):
+                variable.assign(values)
+
+    def restore_metrics(self, model):
+        """Puts back the sums that the numbers of an unfinished epoch are made of."""
+        for variable, values in zip(model.metrics_variables, self._arrays["metrics"], strict=True):
+            variable.assign(values)
+
+    def keep(self, model):
+        """Keeps the weights of the epoch just ended as those of the finished model."""
+        weights = [np.asarray(variable) for variable in model.weights]
+        if self._chief:
+            _write(self._kept, {"weights": weights}, {})
+
+    def load_kept(self, model):
+        """Loads the kept weights into a model of the same architecture."""
+        with np.load(self._kept) as file:
+            model.set_weights([file[f"weights/{i}"] for i in range(len(model.weights))])
 
     def remove(self):
         """Removes the checkpoints of a finished run."""
         shutil.rmtree(self._folder)
 
 
+def _variables(model):
+    # `variables` holds the states of random generators too, which `weights` and model files lack.
+    return {
+        "model": model.variables,
+        "optimizer": model.optimizer.variables,
+        "metrics": model.metrics_variables,
+    }
+
+
+def _write(path, arrays, about):
+    with replacing(path) as temporary:
+        with temporary.open("wb") as file:
+            np.savez(file, **{f"{group}/{i}": v for group, values in arrays.items() for i, v in enumerate(values)})
+        add_metadata(temporary, about)
+
+
 def best_epoch(history):
     """Returns the epoch of the best validation accuracy, the one of the lowest validation loss among equals."""
     return max(history, key=lambda epoch: (epoch["val_accuracy"], -epoch["val_loss"]))
-
-
-class KeepEpochs(keras.callbacks.Callback):
-    """Saves a checkpoint after each epoch of a phase."""
-
-    def __init__(self, checkpoint, phase):
-        super().__init__()
-        self._checkpoint, self._phase = checkpoint, phase
-
-    def on_epoch_end(self, epoch, logs=None):
-        """Keeps the epoch with its numbers."""
-        numbers = {name: float(logs[name]) for name in ("loss", "accuracy", "val_loss", "val_accuracy")}
-        self._checkpoint.save(self.model, {"epoch": epoch + 1, "phase": self._phase, **numbers})

@@ -1,46 +1,51 @@
-"""The output folder of a run: models, exports that were run and compared, report, curve and card."""
+"""The output folder of a run: models, exports that were run and compared, report, curve, tables and card."""
 
+import dataclasses
 import shutil
 from pathlib import Path
 
 import keras
 import numpy as np
 
+from keras_lightnets.complexity import complexity
 from keras_lightnets.export.files import add_metadata, replacing, write_json
 from keras_lightnets.export.interpreter import TFLiteModel, latencies
 from keras_lightnets.export.saved_model import to_saved_model
 from keras_lightnets.export.tflite import CALIBRATION_IMAGES, QUANTIZATIONS, static_graph, write_tflite
-from keras_lightnets.training.batches import Batches, normalised
 from keras_lightnets.training.card import model_card
-from keras_lightnets.training.checkpoint import best_epoch
-from keras_lightnets.training.phases import HEAD
+from keras_lightnets.training.evaluation import predict_source, summarize
+from keras_lightnets.training.logs import draw_curve
+from keras_lightnets.training.models import copy_backbone
+from keras_lightnets.training.pipeline import evaluation_batches, training_batches
 from keras_lightnets.version import __version__
 
+# Exports are run one image at a time.
+_COMPARED_IMAGES = 2000
 
-def deliver(model, options, folder, images, bad_images, history, step):
+
+def deliver(model, config, data, about, step):
     """Writes every file of the output folder.
 
     Args:
-        model: the trained model.
-        options: `Options`.
-        folder: `Folder`.
-        images: dict from split name to `Images`; the test images are what every export is compared on.
-        bad_images: list of messages about images left out.
-        history: list of dicts, one per epoch.
+        model: the trained model, with a softmax.
+        config: `Config`.
+        data: `Data`; the test images are what every export is compared on.
+        about: dict with "options", "bad_images", "history" and "best_epoch" of the report.
         step: callable, told what is being written.
 
     Returns:
         The report, a dict of JSON values, as in `report.json`.
     """
-    output, preprocessing = Path(options.output), options.record.preprocessing
-    samples, labels = normalised(images["test"], preprocessing), images["test"].labels
+    output = Path(config.output)
+    preprocessing = config.record.preprocessing
     metadata = {
         "keras_lightnets": __version__,
-        "model": options.model,
-        "labels": folder.classes,
+        "model": config.model,
+        "labels": data.classes,
         "input": {
-            "size": options.size,
+            "size": config.size,
             "image": "central square, scaled bilinearly",
+            "crop": config.eval_crop,
             "channels": "RGB",
             "pixels": "(0..255 - mean) / std",
             "mean": preprocessing.mean,
@@ -52,38 +57,39 @@ def deliver(model, options, folder, images, bad_images, history, step):
         model.save(temporary)
         add_metadata(temporary, metadata)
     with replacing(output / "backbone.weights.h5") as temporary:
-        keras.Model(model.input, model.get_layer(HEAD[0]).input).save_weights(temporary)
+        copy_backbone(model, config).save_weights(temporary)
     with replacing(output / "labels.txt") as temporary:
-        temporary.write_text("\n".join(folder.classes) + "\n", encoding="utf-8")
+        temporary.write_text("\n".join(data.classes) + "\n", encoding="utf-8")
+    step("evaluation")
+    scores, labels = predict_source(model, data.splits["test"], len(data.classes), config)
+    cost = complexity(model)
     report = {
         "keras_lightnets": __version__,
-        "model": options.model,
-        "options": {name: value for name, value in vars(options).items() if name not in ("data", "output")},
-        "classes": list(folder.classes),
-        "images": {part: len(split.labels) for part, split in images.items()},
-        "bad_images": bad_images,
+        "model": config.model,
+        **about,
+        "classes": list(data.classes),
+        "images": {part: split.count for part, split in data.splits.items()},
         "parameters": model.count_params(),
-        "history": history,
-        "best_epoch": best_epoch(history)["epoch"],
-        "test_accuracy": float(np.mean(model.predict(samples, batch_size=256, verbose=0).argmax(-1) == labels)),
-        "exports": _exports(model, options, images, samples, labels, metadata, step),
+        "madds": cost.madds + cost.mix_madds,
+        "test_accuracy": float(np.mean(scores.argmax(-1) == labels)),
+        "test": summarize(scores, labels),
+        "exports": _exports(model, config, data, metadata, step),
     }
-    with replacing(output / "training_curve.png") as temporary:
-        _draw_curve(history, temporary)
+    draw_curve(report["history"], output / "training_curve.png")
     with replacing(output / "model_card.md") as temporary:
         temporary.write_text(model_card(report), encoding="utf-8")
     write_json(output / "report.json", report)
     return report
 
 
-def _exports(model, options, images, samples, labels, metadata, step):
-    output = Path(options.output)
+def _exports(model, config, data, metadata, step):
+    output = Path(config.output)
+    samples, labels = _some(data.splits["test"], len(data.classes), config)
     step("saved_model")
     # A run interrupted here leaves a folder behind.
     shutil.rmtree(output / "saved_model", ignore_errors=True)
     reports = [to_saved_model(model, output / "saved_model", samples, labels)]
-    batches = Batches(images["train"], options)
-    calibration = [batches[i][0] for i in range(min(len(batches), -(-CALIBRATION_IMAGES // options.batch_size)))]
+    calibration = _calibration(data, config)
     with static_graph(model) as graph:
         for quantization in QUANTIZATIONS:
             path = output / f"model_{quantization or 'float32'}.tflite"
@@ -96,18 +102,20 @@ def _exports(model, options, images, samples, labels, metadata, step):
     return [{**report.to_dict(), "path": Path(report.path).name} for report in reports]
 
 
-def _draw_curve(history, path):
-    from matplotlib.figure import Figure
+def _some(source, classes, config):
+    """Returns up to `_COMPARED_IMAGES` images of a source, drawn by the seed, as arrays."""
+    count = min(source.count, _COMPARED_IMAGES)
+    seed = keras.ops.convert_to_tensor([config.seed, 1], "int64")
+    chosen = source._replace(count=count, ordered=lambda _: source.ordered(seed).take(count))
+    batches = evaluation_batches(chosen, classes, config).unbatch().take(count).batch(count)
+    images, labels, _ = next(batches.as_numpy_iterator())
+    return images, labels.argmax(-1)
 
-    figure = Figure(figsize=(8, 4), layout="constrained")
-    epochs = [epoch["epoch"] for epoch in history]
-    for axes, name in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
-        axes.plot(epochs, [epoch[name] for epoch in history], label="training")
-        axes.plot(epochs, [epoch[f"val_{name}"] for epoch in history], label="validation")
-        for last, following in zip(history, history[1:], strict=False):
-            if last["phase"] != following["phase"]:
-                axes.axvline(last["epoch"] + 0.5, color="grey", linestyle=":", label="all layers trained")
-        axes.set_xlabel("epoch")
-        axes.set_ylabel(name)
-        axes.legend()
-    figure.savefig(path, dpi=120)
+
+def _calibration(data, config):
+    """Returns crops of training images for the ranges of activations, without mixing or distortion."""
+    count = min(CALIBRATION_IMAGES, data.splits["train"].count)
+    plain = {"jitter": 0.0, "randaugment": 0.0, "erasing": 0.0, "mixup": 0.0, "cutmix": 0.0}
+    plain = dataclasses.replace(config, batch_size=count, steps_per_execution=1, **plain)
+    batches = training_batches(data.splits["train"], len(data.classes), plain)
+    return next(batches.as_numpy_iterator())[0]

@@ -1,5 +1,6 @@
 """Fine-tuning on a folder of images, from the files to verified exports."""
 
+import dataclasses
 import importlib.util
 import tempfile
 from pathlib import Path
@@ -8,11 +9,22 @@ import keras
 import rich.console
 
 from keras_lightnets.errors import UserError
-from keras_lightnets.training.checkpoint import Checkpoint
+from keras_lightnets.training import models
+from keras_lightnets.training.checkpoint import Checkpoint, best_epoch
+from keras_lightnets.training.config import Config
 from keras_lightnets.training.delivery import deliver
+from keras_lightnets.training.distribution import distribute
 from keras_lightnets.training.folder import decode, read_folder
-from keras_lightnets.training.phases import build, train
+from keras_lightnets.training.loop import Phase, run_phases
 from keras_lightnets.training.progress import Progress
+from keras_lightnets.training.sources import Data, arrays
+
+# Peak learning rates of AdamW, and the layers that are trained.
+_PHASES = {
+    "scratch": (4e-3, lambda model: None),
+    "head": (4e-3, models.train_head_only),
+    "all": (1e-3, models.train_all_but_statistics),
+}
 
 
 def finetune(options, resume=False, console=None):
@@ -42,11 +54,13 @@ def finetune(options, resume=False, console=None):
     if importlib.util.find_spec("matplotlib") is None:
         raise UserError("The training curve needs matplotlib: pip install 'keras_lightnets[plot]'.")
     progress = Progress(console or rich.console.Console(quiet=True))
-    checkpoint = Checkpoint(options)
+    settings = {name: value for name, value in vars(options).items() if name not in ("data", "output")}
+    checkpoint = Checkpoint(options.output, settings)
     checkpoint.check(resume)
     folder = read_folder(options.data, options.seed)
+    config = _config(options, images=len(folder.splits["train"].paths))
     keras.utils.set_random_seed(options.seed)
-    model = build(options, len(folder.classes))
+    model = models.build_with_new_head(config, len(folder.classes), activation=None, weights=options.weights)
     progress.split(folder, options.seed)
     with tempfile.TemporaryDirectory(prefix="keras-lightnets-") as cache:
         try:
@@ -55,10 +69,39 @@ def finetune(options, resume=False, console=None):
         except OSError as error:
             raise UserError(f"Cannot keep the decoded images in {cache}: {error.strerror}. Set TMPDIR.") from error
         progress.bad_images(bad)
-        checkpoint.open(folder)
+        data = Data(folder.classes, {part: arrays(*split) for part, split in images.items()}, folder.identity)
+        config = _config(options, images=data.splits["train"].count)
+        checkpoint.open(data.identity)
         progress.phases(options, done=len(checkpoint.history))
-        model = train(model, options, images, checkpoint, progress)
-        report = deliver(model, options, folder, images, bad, checkpoint.history, progress.step)
+        phases = [Phase(name, epochs, *_PHASES[name]) for name, epochs in options.phases]
+        run_phases(model, phases, data, config, distribute("none"), checkpoint, progress)
+        model = models.build_with_new_head(config, len(folder.classes))
+        checkpoint.load_kept(model)
+        about = {
+            "options": settings,
+            "bad_images": bad,
+            "history": checkpoint.history,
+            "best_epoch": best_epoch(checkpoint.history)["epoch"],
+        }
+        report = deliver(model, config, data, about, progress.step)
     checkpoint.remove()
     progress.result(report, options.output)
     return report
+
+
+def _config(options, images):
+    names = {field.name for field in dataclasses.fields(Config)}
+    shared = {name: value for name, value in vars(options).items() if name in names}
+    batch_size = min(options.batch_size, images)
+    return Config(
+        **{**shared, "batch_size": batch_size},
+        base_batch=batch_size,
+        optimizer="adamw",
+        weight_decay=0.02,
+        decay="all",
+        warmup_epochs=0.1 * options.epochs,
+        crop_area=0.5,
+        eval_crop=1.0,
+        holdout=0.1,
+        strategy="none",
+    )

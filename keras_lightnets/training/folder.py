@@ -28,16 +28,27 @@ class Folder(NamedTuple):
     classes: tuple[str, ...]
     splits: dict[str, Split]
 
+    @property
+    def identity(self):
+        """What tells these images apart from others: part, class and file name of each."""
+        return [
+            f"{part} {label} {path.name}"
+            for part, split in self.splits.items()
+            for path, label in zip(*split, strict=True)
+        ]
 
-def read_folder(data, seed):
+
+def read_folder(data, seed, holdout=_SHARE):
     """Lists the images below `data` and splits them.
 
     `data` holds one folder per class, or `train/` and `test/` with one folder per class in each. Without `test/` a
-    tenth of every class is held out for the test, and always a tenth for validation, at least one image each.
+    tenth of every class is held out for the test.
 
     Args:
         data: str or Path of the folder.
         seed: int, the split is the same for the same files and seed.
+        holdout: float, share of the training images of every class, at least one, that is held out for validation; 0
+            for none. Defaults to 0.1.
 
     Returns:
         A `Folder`.
@@ -60,8 +71,10 @@ def read_folder(data, seed):
     random = np.random.default_rng(seed)
     for number, (name, paths) in enumerate(files.items()):
         paths = [paths[i] for i in random.permutation(len(paths))]
-        share = max(1, round(_SHARE * len(paths)))
-        counts = {"test": 0 if held_out else share, "validation": share}
+        counts = {
+            part: max(1, round(share * len(paths))) if share else 0
+            for part, share in (("test", 0 if held_out else _SHARE), ("validation", holdout))
+        }
         if len(paths) <= sum(counts.values()):
             raise UserError(
                 f"{paths[0].parent} has {len(paths)} images; class {name!r} needs at least {sum(counts.values()) + 1}."
@@ -82,11 +95,13 @@ def _class_files(folder):
     files = {}
     for child in sorted(folder.iterdir()):
         if child.is_dir() and not child.name.startswith("."):
-            paths = sorted(p for p in child.rglob("*") if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
-            if paths:
-                files[child.name] = paths
-    if not files:
+            files[child.name] = sorted(
+                p for p in child.rglob("*") if p.suffix.lower() in SUFFIXES and not p.name.startswith(".")
+            )
+    if not any(files.values()):
         raise UserError(f"{folder} holds no folders of images ({', '.join(SUFFIXES)}). Put one folder per class there.")
+    if empty := [name for name, paths in files.items() if not paths]:
+        raise UserError(f"{folder / empty[0]} holds no images. Put some there, or remove the folder.")
     if len(files) == 1:
         raise UserError(f"{folder} holds one class only, {next(iter(files))!r}. A classifier needs at least two.")
     return files

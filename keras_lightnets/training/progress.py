@@ -1,9 +1,11 @@
 """What a run says on the terminal."""
 
 import contextlib
+import datetime
 import time
 
 import keras
+import numpy as np
 import rich.box
 import rich.progress
 import rich.table
@@ -17,6 +19,7 @@ def _bar(console):
         rich.progress.BarColumn(),
         rich.progress.MofNCompleteColumn(),
         rich.progress.TimeRemainingColumn(),
+        rich.progress.TextColumn("{task.fields[rate]}"),
         console=console,
         transient=True,
         disable=not console.is_terminal,
@@ -45,7 +48,7 @@ class Progress:
     def decoding(self, count):
         """Shows a bar while images are decoded; yields the function to call after each."""
         with _bar(self._console) as bar:
-            task = bar.add_task("reading images", total=count)
+            task = bar.add_task("reading images", total=count, rate="")
             yield lambda: bar.advance(task)
 
     def bad_images(self, messages):
@@ -67,9 +70,28 @@ class Progress:
         if done:
             self._console.print(f"Resuming after epoch {done}.")
 
-    def epochs(self, phase, steps):
-        """Returns the callback that shows the epochs of a phase."""
-        return _EpochLines(self._console, phase, steps)
+    def plan(self, config, data, distribution, steps, done):
+        """Says what will be trained, on what, and how the work is dealt out."""
+        images = ", ".join(f"{split.count} {part}" for part, split in data.splits.items())
+        each = config.batch_size // distribution.replicas
+        lines = [
+            f"{config.model}, {config.size}x{config.size}, {len(data.classes)} classes; images: {images}.",
+            f"Strategy {distribution.name}: {distribution.workers} workers, {distribution.replicas} replicas; "
+            f"batch {config.batch_size} = {distribution.replicas} x {each}; worker w decodes every record of number "
+            f"w modulo {distribution.workers}.",
+            f"Learning rate {config.peak_rate:g} = {config.learning_rate:g} x {config.batch_size} / "
+            f"{config.base_batch}, {config.optimizer}, {config.schedule}; {config.epochs} epochs of {steps} steps.",
+        ]
+        for line in lines:
+            self._console.print(line, highlight=False)
+        if not config.holdout:
+            self._console.print("No images are held out: the test images are watched, and the last epoch is kept.")
+        if done:
+            self._console.print(f"Resuming after step {done}.")
+
+    def epochs(self, phase, steps, done, config):
+        """Returns the callback that shows the epochs of a phase, the first of them after `done` of its steps."""
+        return _EpochLines(self._console, phase, steps, done, config)
 
     def step(self, name):
         """Says what is being exported."""
@@ -78,7 +100,7 @@ class Progress:
     def result(self, report, output):
         """Shows the table of the exported files."""
         header, rows = export_rows(report)
-        title = f"On {report['images']['test']} held-out images"
+        title = f"On {report['exports'][0]['samples']} held-out images"
         table = rich.table.Table(
             title=title, title_justify="left", box=rich.box.SIMPLE_HEAD, padding=0, show_edge=False
         )
@@ -91,25 +113,33 @@ class Progress:
 
 
 class _EpochLines(keras.callbacks.Callback):
-    def __init__(self, console, phase, steps):
+    def __init__(self, console, phase, steps, done, config):
         super().__init__()
-        self._console, self._phase, self._steps = console, phase, steps
+        self._console, self._phase, self._steps, self._done, self._config = console, phase, steps, done, config
 
     def on_epoch_begin(self, epoch, logs=None):
-        self._start = time.monotonic()
+        self._start, self._first = time.monotonic(), self._done
+        self._done = 0
         self._bar = _bar(self._console)
-        self._task = self._bar.add_task(f"epoch {epoch + 1}", total=self._steps)
+        self._task = self._bar.add_task(f"epoch {epoch + 1}", total=self._steps, completed=self._first, rate="")
         self._bar.start()
 
     def on_train_batch_end(self, batch, logs=None):
-        self._bar.update(self._task, completed=batch + 1)
+        rate = (batch + 1) * self._config.batch_size / (time.monotonic() - self._start)
+        self._bar.update(self._task, completed=self._first + batch + 1, rate=f"{rate:.0f} images/s")
 
     def on_test_begin(self, logs=None):
+        self._seconds = time.monotonic() - self._start
         self._bar.stop()
 
     def on_epoch_end(self, epoch, logs=None):
+        # On several workers numbers have one dimension.
+        logs = {name: float(np.mean(value)) for name, value in logs.items()}
+        rate = (self._steps - self._first) * self._config.batch_size / self._seconds
+        left = (self.params["epochs"] - epoch - 1) * (time.monotonic() - self._start)
         self._console.print(
             f"epoch {epoch + 1:3d}  {self._phase:7s}  loss {logs['loss']:.3f}  accuracy {logs['accuracy']:6.2%}  "
-            f"validation {logs['val_accuracy']:6.2%}  {time.monotonic() - self._start:5.1f} s",
+            f"validation {logs['val_accuracy']:6.2%}  {rate:.0f} img/s"
+            + (f"  {datetime.timedelta(seconds=round(left))} left" if left else ""),
             highlight=False,
         )

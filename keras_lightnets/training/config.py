@@ -1,0 +1,221 @@
+"""What decides the result of a training run, read from a recipe."""
+
+import dataclasses
+import difflib
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+from keras_lightnets.applications.catalog import list_models
+from keras_lightnets.errors import UserError
+
+RECIPES = Path(__file__).parent / "recipes"
+STRATEGIES = ("auto", "none", "mirrored", "multiworker", "tpu")
+_CHOICES = {"optimizer": ("sgd", "rmsprop", "adamw"), "schedule": ("cosine", "linear", "step")}
+
+
+@dataclass(frozen=True)
+class Config:
+    """A training run; recipes and `--set` have the same names.
+
+    Attributes:
+        model: name of a builder, such as "MicroNetM0", or of a variant in `list_models()`, such as "ReXNet-alpha=1.3".
+        data: "tfds:NAME", "tfrecord:GLOB", or a folder with one folder of images per class. Defaults to "".
+        output: folder to write. Defaults to "".
+        strategy: "auto", "none", "mirrored", "multiworker" or "tpu". Defaults to "auto".
+        weights: path of a backbone's weights, or name of released ones. Defaults to None: random weights.
+        size: side of the input in pixels. Defaults to 224.
+        epochs: number of epochs. Defaults to 90.
+        batch_size: images per step, on all replicas together. Defaults to 256.
+        seed: seed of the split, the batches, the augmentation and the weights. Defaults to 0.
+        optimizer: "sgd", "rmsprop" or "adamw". Defaults to "sgd".
+        learning_rate: peak learning rate at `base_batch` images a step, scaled to `batch_size` in proportion. Defaults
+            to 0.1.
+        base_batch: images per step that `learning_rate` is for. Defaults to 256.
+        momentum: of "sgd" and "rmsprop". Defaults to 0.9.
+        nesterov: whether "sgd" looks ahead. Defaults to False.
+        rho: decay of the squared gradients of "rmsprop". Defaults to 0.9.
+        epsilon: added to the root in "rmsprop" and "adamw". Defaults to 1e-7.
+        schedule: "cosine" and "linear" fall to zero, "step" multiplies by `step_factor` every `step_epochs`. Defaults
+            to "cosine".
+        warmup_epochs: epochs of linear warm-up from a tenth of the rate, part of `epochs`. Defaults to 0.0.
+        step_factor: float of "step". Defaults to 0.1.
+        step_epochs: float of "step". Defaults to 30.0.
+        weight_decay: factor on the weights, added to the gradient ("sgd", "rmsprop") or decoupled ("adamw"). Defaults
+            to 0.0.
+        decay: what is decayed: "kernels" (two dimensions or more), "pointwise" (kernels but those of depthwise
+            convolutions) or "all". Defaults to "kernels".
+        label_smoothing: float in [0, 1). Defaults to 0.0.
+        clip_norm: largest norm of all gradients together, or 0 for no limit. Defaults to 0.0.
+        ema: momentum of the moving average of the weights that is validated and exported, or 0. Defaults to 0.0.
+        sync_batch_norm: whether replicas share the statistics of batch normalisation. Defaults to False.
+        mixed_precision: whether to compute in float16 ("mixed_float16"). Defaults to False.
+        crop_area: smallest share of the image in a random crop; 1 for the central square. Defaults to 0.08.
+        crop_ratio: widest ratio of a random crop. Defaults to 4/3.
+        flip: whether to mirror half of the training images. Defaults to True.
+        jitter: strength of random brightness, contrast and saturation, 0 to 1. Defaults to 0.0.
+        randaugment: magnitude, 0 to 10, of two random operations an image, or 0. Defaults to 0.0.
+        erasing: probability of random erasing. Defaults to 0.0.
+        mixup: alpha of mixup, or 0. Defaults to 0.0.
+        cutmix: alpha of cutmix, or 0; with both, each batch takes one of them. Defaults to 0.0.
+        eval_crop: side of the central square that is evaluated, as a share of the short side. Defaults to 0.875.
+        holdout: share of the training images that is set aside for validation. With 0 the test images are watched and
+            the last epoch is kept; else the epoch of the best validation accuracy. Defaults to 0.0.
+        patience: epochs without improvement before the run ends, or 0. Defaults to 0.
+        steps_per_execution: steps per call of the graph. Defaults to 1.
+        checkpoint_steps: steps between checkpoints within an epoch; each epoch ends with one. Defaults to 1000.
+        shuffle_buffer: records that a sequential source shuffles among. Defaults to 16384.
+        worker_timeout: seconds to wait for another worker. Defaults to 300.
+        about: dict of a recipe's "source", "command", "hardware" and "top1". Defaults to an empty dict.
+    """
+
+    model: str
+    data: str = ""
+    output: str = ""
+    strategy: str = "auto"
+    weights: str | None = None
+    size: int = 224
+    epochs: int = 90
+    batch_size: int = 256
+    seed: int = 0
+    optimizer: str = "sgd"
+    learning_rate: float = 0.1
+    base_batch: int = 256
+    momentum: float = 0.9
+    nesterov: bool = False
+    rho: float = 0.9
+    epsilon: float = 1e-7
+    schedule: str = "cosine"
+    warmup_epochs: float = 0.0
+    step_factor: float = 0.1
+    step_epochs: float = 30.0
+    weight_decay: float = 0.0
+    decay: str = "kernels"
+    label_smoothing: float = 0.0
+    clip_norm: float = 0.0
+    ema: float = 0.0
+    sync_batch_norm: bool = False
+    mixed_precision: bool = False
+    crop_area: float = 0.08
+    crop_ratio: float = 4 / 3
+    flip: bool = True
+    jitter: float = 0.0
+    randaugment: float = 0.0
+    erasing: float = 0.0
+    mixup: float = 0.0
+    cutmix: float = 0.0
+    eval_crop: float = 0.875
+    holdout: float = 0.0
+    patience: int = 0
+    steps_per_execution: int = 1
+    checkpoint_steps: int = 1000
+    shuffle_buffer: int = 16384
+    worker_timeout: int = 300
+    about: dict = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self):
+        for name, choices in {**_CHOICES, "decay": ("kernels", "pointwise", "all"), "strategy": STRATEGIES}.items():
+            value = getattr(self, name)
+            if name == "strategy" and value.lower().replace("_", "").replace("strategy", "") in (
+                "parameterserver",
+                "centralstorage",
+            ):
+                raise UserError(f"The strategy {value!r} is not supported by Keras 3: use mirrored or multiworker.")
+            if value not in choices:
+                raise UserError(f"`{name}` must be one of {', '.join(choices)}. Received: {name}={value!r}")
+        for name in ("size", "epochs", "batch_size", "base_batch", "steps_per_execution", "checkpoint_steps"):
+            if getattr(self, name) < 1:
+                raise UserError(f"`{name}` must be at least 1. Received: {name}={getattr(self, name)}")
+        for name in ("label_smoothing", "ema", "holdout", "momentum"):
+            if not 0 <= getattr(self, name) < 1:
+                raise UserError(f"`{name}` must be in [0, 1). Received: {name}={getattr(self, name)}")
+        for name in ("crop_area", "eval_crop"):
+            if not 0 < getattr(self, name) <= 1:
+                raise UserError(f"`{name}` must be in (0, 1]. Received: {name}={getattr(self, name)}")
+
+    @property
+    def record(self):
+        """The `ModelRecord` of the model; a UserError with the nearest names if there is none."""
+        return find_model(self.model)
+
+    @property
+    def peak_rate(self):
+        """The learning rate scaled to the batch."""
+        return self.learning_rate * self.batch_size / self.base_batch
+
+
+def find_model(name):
+    """Returns the `ModelRecord` called `name`; a builder's own name stands for its default arguments.
+
+    Raises:
+        UserError: with the nearest names if there is none.
+    """
+    models = list_models()
+    records = {record.builder.__name__: record._replace(kwargs={}) for record in reversed(models)}
+    records |= {record.name: record for record in models}
+    if name not in records:
+        nearest = difflib.get_close_matches(name, records, n=3, cutoff=0.0)
+        raise UserError(f"There is no model {name!r}. Nearest: {', '.join(nearest)}.")
+    return records[name]
+
+
+def recipes():
+    """Returns the names of the recipes in the package, sorted."""
+    return sorted(path.stem for path in RECIPES.glob("*.toml"))
+
+
+def load_recipe(name, **overrides):
+    """Reads a recipe.
+
+    Args:
+        name: one of `recipes()`, or the path of a `.toml` file with names of `Config`.
+        **overrides: values that replace those of the recipe.
+
+    Returns:
+        A `Config`.
+
+    Raises:
+        UserError: if there is no such recipe, or a name or value in it is unknown.
+
+    Example:
+
+    >>> from keras_lightnets.training import load_recipe
+    >>> load_recipe("micronet_m0_imagenet", epochs=5).epochs
+    5
+    """
+    path = Path(name) if name.endswith(".toml") else RECIPES / f"{name}.toml"
+    if not path.is_file():
+        nearest = difflib.get_close_matches(name, recipes(), n=3, cutoff=0.0)
+        raise UserError(f"There is no recipe {name!r}. Nearest: {', '.join(nearest)}; or pass the path of a .toml file.")
+    try:
+        values = tomllib.loads(path.read_text("utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise UserError(f"{path} is not valid TOML: {error}") from error
+    return make_config({**values, **overrides}, origin=path.name)
+
+
+def make_config(values, origin="the arguments"):
+    """Returns the `Config` of a dict; text, as from a command line, is read as the type of the attribute."""
+    types = {field.name: field.type for field in dataclasses.fields(Config)}
+    converted = {}
+    for name, value in values.items():
+        if name not in types:
+            nearest = difflib.get_close_matches(name, types, n=3, cutoff=0.0)
+            raise UserError(f"{origin}: there is no setting {name!r}. Nearest: {', '.join(nearest)}.")
+        converted[name] = _convert(name, value, types[name], origin)
+    if "model" not in converted:
+        raise UserError(f"{origin} names no model.")
+    return Config(**converted)
+
+
+def _convert(name, value, kind, origin):
+    if kind not in (int, float, bool):
+        return value
+    try:
+        if isinstance(value, str):
+            value = tomllib.loads(f"value = {value}")["value"]
+        if isinstance(value, bool) != (kind is bool) or kind(value) != value:
+            raise TypeError
+        return kind(value)
+    except (tomllib.TOMLDecodeError, TypeError, ValueError):
+        raise UserError(f"{origin}: {name} must be of type {kind.__name__}. Received: {name}={value!r}") from None

@@ -1,0 +1,97 @@
+"""How good a classifier is: top-1, top-5, class by class, and whether its probabilities can be believed."""
+
+import csv
+import importlib.util
+
+import numpy as np
+
+from keras_lightnets.errors import UserError
+from keras_lightnets.export.files import replacing
+from keras_lightnets.training.pipeline import evaluation_batches
+
+_BINS = 15
+
+
+def predict_source(model, source, classes, config):
+    """Returns the scores `(n, classes)` of every image of a `Source`, and the class numbers `(n,)`."""
+    images = evaluation_batches(source, classes, config).map(lambda image, label, weight: image)
+    labels = source.ordered(None).map(lambda key, label: label)
+    scores = model.predict(images, verbose=0)[: source.count]
+    return scores, np.fromiter(labels.as_numpy_iterator(), "int64", source.count)
+
+
+def summarize(scores, labels):
+    """Measures a classifier.
+
+    Args:
+        scores: float array `(n, classes)`, probabilities.
+        labels: int array `(n,)`, the right classes.
+
+    Returns:
+        A dict: "images"; "top1" and "top5", shares of the images with the right class in first place and among the
+        first five; "loss", the mean cross-entropy in nats; "calibration_error", the expected calibration error with 15
+        bins of equal width (Guo et al., ICML 2017), the mean gap between confidence and accuracy.
+    """
+    right = scores[np.arange(len(labels)), labels]
+    # Equal scores count against the classifier.
+    rank = (scores >= right[:, None]).sum(-1)
+    confidence, correct = scores.max(-1), scores.argmax(-1) == labels
+    bins = np.minimum((confidence * _BINS).astype(int), _BINS - 1)
+    gaps = [abs(np.sum(confidence[bins == b]) - np.sum(correct[bins == b])) for b in range(_BINS)]
+    return {
+        "images": len(labels),
+        "top1": float(np.mean(correct)),
+        "top5": float(np.mean(rank <= 5)),
+        "loss": float(-np.mean(np.log(np.maximum(right, 1e-12)))),
+        "calibration_error": float(np.sum(gaps) / len(labels)),
+    }
+
+
+def confusion_matrix(scores, labels):
+    """Returns the counts `(classes, classes)`: rows are the right classes, columns the predicted ones."""
+    matrix = np.zeros((scores.shape[1], scores.shape[1]), int)
+    np.add.at(matrix, (labels, scores.argmax(-1)), 1)
+    return matrix
+
+
+def class_table(matrix, classes):
+    """Returns a dict per class: "class", "images", "recall" and "precision", the last two None without images."""
+    right, counts, predicted = np.diag(matrix), matrix.sum(1), matrix.sum(0)
+    return [
+        {
+            "class": name,
+            "images": int(counts[i]),
+            "recall": float(right[i] / counts[i]) if counts[i] else None,
+            "precision": float(right[i] / predicted[i]) if predicted[i] else None,
+        }
+        for i, name in enumerate(classes)
+    ]
+
+
+def write_class_table(rows, path):
+    """Writes the table of `class_table` as CSV."""
+    with replacing(path) as temporary, temporary.open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def draw_confusion(matrix, classes, path):
+    """Draws the confusion matrix, each row as shares of its class, into a PNG file."""
+    if importlib.util.find_spec("matplotlib") is None:
+        raise UserError("The confusion matrix needs matplotlib: pip install 'keras_lightnets[plot]'.")
+    from matplotlib.figure import Figure
+
+    side = min(12, 3 + 0.35 * len(classes))
+    figure = Figure(figsize=(side + 1, side), layout="constrained")
+    axes = figure.subplots()
+    shares = matrix / np.maximum(matrix.sum(1, keepdims=True), 1)
+    figure.colorbar(axes.imshow(shares, vmin=0, vmax=1, cmap="Blues"), label="share of the class")
+    # More names than this would overlap.
+    if len(classes) <= 30:
+        axes.set_xticks(range(len(classes)), classes, rotation=90)
+        axes.set_yticks(range(len(classes)), classes)
+    axes.set_xlabel("predicted")
+    axes.set_ylabel("right")
+    with replacing(path) as temporary:
+        figure.savefig(temporary, dpi=120)

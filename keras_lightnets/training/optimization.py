@@ -1,0 +1,119 @@
+"""Optimizers and learning rates as the papers had them."""
+
+import keras
+import tensorflow as tf
+from keras import ops
+
+from keras_lightnets.layers import AxialDepthwiseConv2D
+
+
+class WarmUp(keras.optimizers.schedules.LearningRateSchedule):
+    """A linear rise from a tenth of the rate in front of another schedule.
+
+    Args:
+        schedule: the schedule that follows, which counts its steps from the end of the warm-up.
+        peak: float, the rate at the end of the warm-up.
+        steps: int, length of the warm-up.
+    """
+
+    def __init__(self, schedule, peak, steps):
+        self._schedule, self._peak, self._steps = schedule, peak, steps
+
+    def __call__(self, step):
+        """Returns the learning rate of a step."""
+        step = ops.cast(step, "float32")
+        rising = self._peak * (0.1 + 0.9 * step / self._steps)
+        return ops.where(step < self._steps, rising, self._schedule(ops.maximum(step - self._steps, 0.0)))
+
+    def get_config(self):
+        """Returns the arguments."""
+        return {"schedule": self._schedule, "peak": self._peak, "steps": self._steps}
+
+
+def learning_rate(config, peak, epochs, steps_per_epoch):
+    """Returns the schedule of a phase.
+
+    Args:
+        config: `Config`.
+        peak: float, the largest rate.
+        epochs: int, length of the phase, the warm-up included.
+        steps_per_epoch: int.
+    """
+    schedules, warm_up = keras.optimizers.schedules, round(config.warmup_epochs * steps_per_epoch)
+    steps = max(1, epochs * steps_per_epoch - warm_up)
+    if config.schedule == "cosine":
+        schedule = schedules.CosineDecay(peak, steps)
+    elif config.schedule == "linear":
+        schedule = schedules.PolynomialDecay(peak, steps, end_learning_rate=0.0)
+    else:
+        every = max(1, round(config.step_epochs * steps_per_epoch))
+        schedule = schedules.ExponentialDecay(peak, every, config.step_factor, staircase=True)
+    return WarmUp(schedule, peak, warm_up) if warm_up else schedule
+
+
+class _DecayedGradients:
+    """Weight decay that is part of the gradient, as in the papers; Keras' own is decoupled from it."""
+
+    coupled_decay, decayed = 0.0, frozenset()
+
+    def apply(self, grads, trainable_variables=None):
+        # The gradients of all replicas are summed afterwards.
+        decay = self.coupled_decay / tf.distribute.get_strategy().num_replicas_in_sync
+        grads = [
+            gradient + decay * ops.cast(variable, gradient.dtype) if variable.path in self.decayed else gradient
+            for gradient, variable in zip(grads, trainable_variables, strict=True)
+        ]
+        super().apply(grads, trainable_variables)
+
+
+class _SGD(_DecayedGradients, keras.optimizers.SGD):
+    pass
+
+
+class _RMSprop(_DecayedGradients, keras.optimizers.RMSprop):
+    pass
+
+
+def make_optimizer(config, model, rate):
+    """Returns the built optimizer of a model.
+
+    Args:
+        config: `Config`.
+        model: `keras.Model`, its layers already marked as trainable or not.
+        rate: float or schedule.
+    """
+    common = {
+        "learning_rate": rate,
+        "global_clipnorm": config.clip_norm or None,
+        "use_ema": config.ema > 0,
+        "ema_momentum": config.ema or 0.99,
+    }
+    decayed = decayed_paths(model, config.decay)
+    if config.optimizer == "adamw":
+        optimizer = keras.optimizers.AdamW(weight_decay=config.weight_decay, epsilon=config.epsilon, **common)
+        optimizer.exclude_from_weight_decay(var_list=[v for v in model.trainable_variables if v.path not in decayed])
+    elif config.optimizer == "rmsprop":
+        optimizer = _RMSprop(rho=config.rho, momentum=config.momentum, epsilon=config.epsilon, **common)
+    else:
+        optimizer = _SGD(momentum=config.momentum, nesterov=config.nesterov, **common)
+    if config.weight_decay and config.optimizer != "adamw":
+        optimizer.coupled_decay, optimizer.decayed = config.weight_decay, decayed
+    if config.mixed_precision:
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+    optimizer.build(model.trainable_variables)
+    return optimizer
+
+
+def decayed_paths(model, rule):
+    """Returns the paths of the trainable variables of a model that "all", "kernels" or "pointwise" decays."""
+    depthwise = {
+        variable.path
+        for layer in model.layers
+        if isinstance(layer, (keras.layers.DepthwiseConv2D, AxialDepthwiseConv2D))
+        for variable in layer.trainable_variables
+    }
+    return frozenset(
+        variable.path
+        for variable in model.trainable_variables
+        if rule == "all" or (len(variable.shape) > 1 and not (rule == "pointwise" and variable.path in depthwise))
+    )
