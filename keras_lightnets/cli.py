@@ -105,6 +105,17 @@ def train(
         raise UserError(f"Interrupted: start the same command again to go on with {output}.") from None
 
 
+@app.command(context_settings={"ignore_unknown_options": True})
+def launch(
+    command: Annotated[list[str], typer.Argument(help="The command, such as: -- train --recipe cifar10 ...")],
+    workers: Annotated[int, typer.Option(min=2, help="Number of processes.")] = 2,
+):
+    """Run a command on several workers of this machine, to try a distributed run."""
+    from keras_lightnets.training.launch import launch
+
+    sys.exit(launch(workers, command))
+
+
 def _pairs(settings):
     pairs = [setting.partition("=") for setting in settings or ()]
     if wrong := [name for name, equals, _ in pairs if not equals]:

@@ -34,6 +34,7 @@ def model_card(report):
         if validated
         else f"The last of {len(report['history'])} epochs was kept."
     )
+    failed = "".join(f"\n{name} was left out: {reason}\n" for name, reason in report["failed_exports"].items())
     return f"""# {options["model"]} trained on {len(report["classes"])} classes
 
 Image classifier made by keras_lightnets {report["keras_lightnets"]}: {report["parameters"]:,} parameters, input
@@ -49,7 +50,7 @@ for the figures below (split by seed {options["seed"]}).{bad} {kept}
 the outputs of the file and of `model.keras`:
 
 {table}
-
+{failed}
 Latency is the median of one image on one thread of the machine that made this card; measure on your own device.
 
 **Use:** `keras-lightnets predict --model model_float32.tflite photo.jpg`. Every file carries its labels and its

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from keras_lightnets.complexity import complexity
+from keras_lightnets.errors import UserError
 from keras_lightnets.export.files import add_metadata, replacing, write_json
 from keras_lightnets.export.interpreter import TFLiteModel, latencies
 from keras_lightnets.export.saved_model import to_saved_model
@@ -63,6 +64,7 @@ def deliver(model, config, data, about, step):
     step("evaluation")
     scores, labels = predict_source(model, data.splits["test"], len(data.classes), config)
     cost = complexity(model)
+    exports, failed = _exports(model, config, data, metadata, step)
     report = {
         "keras_lightnets": __version__,
         "model": config.model,
@@ -73,7 +75,8 @@ def deliver(model, config, data, about, step):
         "madds": cost.madds + cost.mix_madds,
         "test_accuracy": float(np.mean(scores.argmax(-1) == labels)),
         "test": summarize(scores, labels),
-        "exports": _exports(model, config, data, metadata, step),
+        "exports": exports,
+        "failed_exports": failed,
     }
     draw_curve(report["history"], output / "training_curve.png")
     with replacing(output / "model_card.md") as temporary:
@@ -88,18 +91,26 @@ def _exports(model, config, data, metadata, step):
     step("saved_model")
     # A run interrupted here leaves a folder behind.
     shutil.rmtree(output / "saved_model", ignore_errors=True)
-    reports = [to_saved_model(model, output / "saved_model", samples, labels)]
+    reports, failed = [to_saved_model(model, output / "saved_model", samples, labels)], {}
     calibration = _calibration(data, config)
     with static_graph(model) as graph:
         for quantization in QUANTIZATIONS:
             path = output / f"model_{quantization or 'float32'}.tflite"
             step(path.name)
-            reports.append(write_tflite(graph, model, path, quantization, calibration, samples, labels, metadata))
+            try:
+                reports.append(write_tflite(graph, model, path, quantization, calibration, samples, labels, metadata))
+            except UserError as error:
+                if not path.exists():
+                    raise
+                # It was written but does not run: the others are no worse for it.
+                path.unlink()
+                failed[path.name] = str(error)
+                step(f"nothing: {error} It is left out.")
     step("latency")
     times = latencies([TFLiteModel(report.path) for report in reports[1:]])
     for report, milliseconds in zip(reports[1:], times, strict=True):
         report.latency_ms = milliseconds
-    return [{**report.to_dict(), "path": Path(report.path).name} for report in reports]
+    return [{**report.to_dict(), "path": Path(report.path).name} for report in reports], failed
 
 
 def _some(source, classes, config):

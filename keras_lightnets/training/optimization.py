@@ -93,9 +93,9 @@ def make_optimizer(config, model, rate):
         optimizer = keras.optimizers.AdamW(weight_decay=config.weight_decay, epsilon=config.epsilon, **common)
         optimizer.exclude_from_weight_decay(var_list=[v for v in model.trainable_variables if v.path not in decayed])
     elif config.optimizer == "rmsprop":
-        optimizer = _RMSprop(rho=config.rho, momentum=config.momentum, epsilon=config.epsilon, **common)
+        optimizer = _RMSprop(name="rmsprop", rho=config.rho, momentum=config.momentum, epsilon=config.epsilon, **common)
     else:
-        optimizer = _SGD(momentum=config.momentum, nesterov=config.nesterov, **common)
+        optimizer = _SGD(name="sgd", momentum=config.momentum, nesterov=config.nesterov, **common)
     if config.weight_decay and config.optimizer != "adamw":
         optimizer.coupled_decay, optimizer.decayed = config.weight_decay, decayed
     if config.mixed_precision:

@@ -111,11 +111,10 @@ def arrays(pixels, labels):
 
 def _permuted(count, record):
     def ordered(seed):
-        indices = tf.data.Dataset.range(count)
+        numbers = tf.range(count, dtype=tf.int64)
         if seed is not None:
-            # A permutation by arithmetic: nothing to hold, and any position is reached at once.
-            indices = indices.map(lambda i: tf.random.experimental.index_shuffle(i, seed, count - 1))
-        return indices.map(record)
+            numbers = tf.random.experimental.stateless_shuffle(numbers, seed)
+        return tf.data.Dataset.from_tensor_slices(numbers).map(record)
 
     return ordered
 
