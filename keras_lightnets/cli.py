@@ -105,6 +105,67 @@ def train(
         raise UserError(f"Interrupted: start the same command again to go on with {output}.") from None
 
 
+@app.command()
+def evaluate(
+    model: Annotated[Path, typer.Option(help="A .keras or .tflite file that keras-lightnets wrote.")],
+    data: _Data,
+    output: Annotated[Path, typer.Option(help="Folder for evaluation.json, classes.csv and confusion.png.")],
+    split: Annotated[str, typer.Option(help="test, validation or train.")] = "test",
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the split.")] = 0,
+    holdout: Annotated[float, typer.Option(min=0, max=0.9, help="Share of the training images held out.")] = 0.0,
+    as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
+):
+    """Measure a model file: top-1, top-5, calibration, class by class, confusion matrix."""
+    from keras_lightnets.training.evaluate import evaluate
+
+    result = evaluate(model, data, output, split, seed, holdout)
+    if as_json:
+        print(json.dumps(result, indent=2))
+        return
+    table = rich.table.Table("class", "images", "recall", "precision")
+    for row in result["classes"]:
+        shares = ("" if row[name] is None else f"{row[name]:.2%}" for name in ("recall", "precision"))
+        table.add_row(row["class"], str(row["images"]), *shares)
+    console = rich.console.Console()
+    console.print(table)
+    console.print(
+        f"{result['images']} images: top-1 {result['top1']:.2%}, top-5 {result['top5']:.2%}, cross-entropy "
+        f"{result['loss']:.3f}, expected calibration error {result['calibration_error']:.3f}",
+        highlight=False,
+    )
+
+
+@app.command()
+def compare(
+    runs: Annotated[list[str], typer.Argument(help="Folders of finished runs, or networks to train by the recipe.")],
+    output: Annotated[Path, typer.Option(help="Folder for comparison.json, .csv and .png.")],
+    recipe: Annotated[str | None, typer.Option(help="Recipe for the networks that are trained.")] = None,
+    data: Annotated[str | None, typer.Option(help="Data for them, as in `train`.")] = None,
+    set_: _Set = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
+):
+    """Compare several networks: accuracy against multiply-adds, parameters and latency."""
+    from keras_lightnets import training
+    from keras_lightnets.training.compare import compare
+
+    if (recipe is None) != (data is None):
+        raise UserError("--recipe and --data go together.")
+    config = training.load_recipe(recipe, **_pairs(set_), data=data) if recipe else None
+    console = rich.console.Console(quiet=as_json)
+    rows = compare(runs, output, config, console)
+    if as_json:
+        print(json.dumps(rows, indent=2))
+        return
+    table = rich.table.Table("name", caption="latency: one image on one thread, float32 .tflite")
+    for name in ("top-1", "top-5", "int8 top-1", "parameters", "MAdds", "latency"):
+        table.add_column(name, justify="right")
+    for row in rows:
+        int8 = "" if row["int8_top1"] is None else f"{row['int8_top1']:.2%}"
+        cost = f"{row['parameters'] / 1e6:.2f} M", f"{row['madds'] / 1e6:.1f} M", f"{row['latency_ms']:.2f} ms"
+        table.add_row(row["name"], f"{row['top1']:.2%}", f"{row['top5']:.2%}", int8, *cost)
+    console.print(table)
+
+
 @app.command(context_settings={"ignore_unknown_options": True})
 def launch(
     command: Annotated[list[str], typer.Argument(help="The command, such as: -- train --recipe cifar10 ...")],
@@ -147,7 +208,7 @@ def finetune(
     try:
         training.finetune(options, resume, rich.console.Console())
     except KeyboardInterrupt:
-        kept = (Path(output) / "checkpoint" / "last.keras").exists()
+        kept = (Path(output) / "checkpoint" / "last.npz").exists()
         hint = f"the last epoch is kept in {output}; go on with --resume" if kept else "no epoch was finished"
         raise UserError(f"Interrupted: {hint}.") from None
 

@@ -57,7 +57,9 @@ def run(strategy, output, **settings):
     images = data(config.batch_size * config.steps_per_execution)
     checkpoint.open(images.identity)
     progress = Progress(rich.console.Console(quiet=True))
-    run_phases(model, [Phase("train", config.epochs, config.peak_rate)], images, config, distribution, checkpoint, progress)
+    run_phases(
+        model, [Phase("train", config.epochs, config.peak_rate)], images, config, distribution, checkpoint, progress
+    )
     np.savez(f"{output}.worker{distribution.worker}.npz", *[np.asarray(variable) for variable in model.weights])
     return model, checkpoint
 

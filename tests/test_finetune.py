@@ -81,6 +81,7 @@ def test_files_and_report(finished, digits):
     assert not (output / "checkpoint").exists()
     assert not list(output.glob(".*"))
     names = {"report.json", "model.keras", "backbone.weights.h5", "labels.txt", "training_curve.png", "model_card.md"}
+    names |= {"log.csv", "log.jsonl"}
     exports = {"saved_model", *TFLITE}
     assert {path.name for path in output.iterdir()} == names | exports | {f"{name}.json" for name in exports}
     assert [export["path"] for export in report["exports"]] == ["saved_model", *TFLITE]
@@ -147,7 +148,7 @@ def test_interrupted_and_resumed_comes_to_the_same_end(finished, digits, tmp_pat
     process = subprocess.Popen(
         [*COMMAND, *_arguments(digits, output)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
-    last = output / "checkpoint" / "last.keras"
+    last = output / "checkpoint" / "last.npz"
     while not last.exists():
         assert process.poll() is None, process.stderr.read()
         time.sleep(0.02)

@@ -30,8 +30,7 @@ def _apply(layer, images, draws):
 def random_crop(shape, seed, config):
     """Returns top, left, height and width of a random crop of an image of the given shape, an int32 tensor `(4,)`."""
     if config.crop_area == 1:
-        side = tf.minimum(shape[0], shape[1])
-        return tf.stack([(shape[0] - side) // 2, (shape[1] - side) // 2, side, side])
+        return central_square(shape, 1.0)
     begin, size, _ = tf.image.stateless_sample_distorted_bounding_box(
         shape,
         tf.zeros((0, 0, 4)),
@@ -43,6 +42,12 @@ def random_crop(shape, seed, config):
         use_image_if_no_bounding_boxes=True,
     )
     return tf.concat([begin[:2], size[:2]], 0)
+
+
+def central_square(shape, share):
+    """Returns top, left, height and width of the central square of `share` of the short side."""
+    side = tf.cast(tf.round(share * tf.cast(tf.minimum(shape[0], shape[1]), tf.float32)), tf.int32)
+    return tf.stack([(shape[0] - side) // 2, (shape[1] - side) // 2, side, side])
 
 
 class RandAugment:
@@ -102,9 +107,7 @@ class BatchAugmentation:
         layers, self._preprocessing = keras.layers, config.record.preprocessing
         jitter = config.jitter
         self._jitter = [
-            layer(jitter, value_range=_PIXELS)
-            for layer in (layers.RandomBrightness, layers.RandomContrast)
-            if jitter
+            layer(jitter, value_range=_PIXELS) for layer in (layers.RandomBrightness, layers.RandomContrast) if jitter
         ]
         if jitter:
             self._jitter.append(layers.RandomSaturation(0.5 * jitter, value_range=_PIXELS))

@@ -5,13 +5,24 @@ import difflib
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from keras_lightnets.applications.catalog import list_models
+from keras_lightnets.applications.preprocessing import Preprocessing
 from keras_lightnets.errors import UserError
 
 RECIPES = Path(__file__).parent / "recipes"
 STRATEGIES = ("auto", "none", "mirrored", "multiworker", "tpu")
 _CHOICES = {"optimizer": ("sgd", "rmsprop", "adamw"), "schedule": ("cosine", "linear", "step")}
+
+
+class Evaluation(NamedTuple):
+    """How images are shown to a network that is not trained: side, share of the short side, pixels, images per step."""
+
+    size: int
+    crop: float
+    preprocessing: Preprocessing
+    batch_size: int
 
 
 @dataclass(frozen=True)
@@ -139,6 +150,11 @@ class Config:
         return find_model(self.model)
 
     @property
+    def evaluation(self):
+        """The `Evaluation` of the run."""
+        return Evaluation(self.size, self.eval_crop, self.record.preprocessing, self.batch_size)
+
+    @property
     def peak_rate(self):
         """The learning rate scaled to the batch."""
         return self.learning_rate * self.batch_size / self.base_batch
@@ -186,7 +202,7 @@ def load_recipe(name, **overrides):
     path = Path(name) if name.endswith(".toml") else RECIPES / f"{name}.toml"
     if not path.is_file():
         nearest = difflib.get_close_matches(name, recipes(), n=3, cutoff=0.0)
-        raise UserError(f"There is no recipe {name!r}. Nearest: {', '.join(nearest)}; or pass the path of a .toml file.")
+        raise UserError(f"There is no recipe {name!r}. Nearest: {', '.join(nearest)}; or pass a .toml file.")
     try:
         values = tomllib.loads(path.read_text("utf-8"))
     except tomllib.TOMLDecodeError as error:

@@ -14,8 +14,8 @@ from keras_lightnets.export.interpreter import TFLiteModel, latencies
 from keras_lightnets.export.saved_model import to_saved_model
 from keras_lightnets.export.tflite import CALIBRATION_IMAGES, QUANTIZATIONS, static_graph, write_tflite
 from keras_lightnets.training.card import model_card
-from keras_lightnets.training.evaluation import predict_source, summarize
 from keras_lightnets.training.logs import draw_curve
+from keras_lightnets.training.measures import predict_source, summarize
 from keras_lightnets.training.models import copy_backbone
 from keras_lightnets.training.pipeline import evaluation_batches, training_batches
 from keras_lightnets.version import __version__
@@ -62,7 +62,7 @@ def deliver(model, config, data, about, step):
     with replacing(output / "labels.txt") as temporary:
         temporary.write_text("\n".join(data.classes) + "\n", encoding="utf-8")
     step("evaluation")
-    scores, labels = predict_source(model, data.splits["test"], len(data.classes), config)
+    scores, labels = predict_source(model, data.splits["test"], len(data.classes), config.evaluation)
     cost = complexity(model)
     exports, failed = _exports(model, config, data, metadata, step)
     report = {
@@ -118,7 +118,7 @@ def _some(source, classes, config):
     count = min(source.count, _COMPARED_IMAGES)
     seed = keras.ops.convert_to_tensor([config.seed, 1], "int64")
     chosen = source._replace(count=count, ordered=lambda _: source.ordered(seed).take(count))
-    batches = evaluation_batches(chosen, classes, config).unbatch().take(count).batch(count)
+    batches = evaluation_batches(chosen, classes, config.evaluation).unbatch().take(count).batch(count)
     images, labels, _ = next(batches.as_numpy_iterator())
     return images, labels.argmax(-1)
 

@@ -65,7 +65,7 @@ class Distribution(NamedTuple):
 
     def trainee(self, model):
         """Returns what `fit` is called on: the model, or for several workers another around its layers."""
-        return _MultiWorkerModel(model.inputs, model.outputs) if self.workers > 1 else model
+        return _MultiWorkerModel(model.inputs, model.outputs, name=model.name) if self.workers > 1 else model
 
 
 class _MultiWorkerModel(keras.Model):

@@ -49,7 +49,9 @@ def run_phases(model, phases, data, config, distribution, checkpoint, progress):
             _run_phase(model, phase, first, data, config, distribution, checkpoint, progress)
             first += phase.epochs
     except tf.errors.OpError as error:
-        if distribution.workers > 1 and not isinstance(error, (tf.errors.InvalidArgumentError, tf.errors.DataLossError)):
+        if distribution.workers > 1 and not isinstance(
+            error, (tf.errors.InvalidArgumentError, tf.errors.DataLossError)
+        ):
             raise WorkerLostError(f"Another worker was lost after step {checkpoint.step}.") from error
         for source in data.splits.values():
             source.check()
@@ -68,14 +70,18 @@ def _run_phase(model, phase, first_epoch, data, config, distribution, checkpoint
         trainee.compile(
             make_optimizer(config, model, learning_rate(config, phase.rate, phase.epochs, steps)),
             loss=keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=config.label_smoothing),
-            weighted_metrics=["accuracy", keras.metrics.CategoricalCrossentropy(name="cross_entropy", from_logits=True)],
+            weighted_metrics=[
+                "accuracy",
+                keras.metrics.CategoricalCrossentropy(name="cross_entropy", from_logits=True),
+            ],
             steps_per_execution=config.steps_per_execution,
         )
     watched = {
         "x": distribution.dataset(
-            lambda **shard: evaluation_batches(validation, classes, config, **shard).repeat(), config.batch_size
+            lambda **shard: evaluation_batches(validation, classes, config.evaluation, **shard).repeat(),
+            config.batch_size,
         ),
-        "steps": evaluation_steps(validation, config),
+        "steps": evaluation_steps(validation, config.batch_size),
     }
     with distribution.strategy.scope():
         # TensorFlow traces a training step twice if it creates variables; this creates those of the metrics.

@@ -3,7 +3,7 @@
 import tensorflow as tf
 
 from keras_lightnets.errors import UserError
-from keras_lightnets.training.augmentation import BatchAugmentation, RandAugment, fold, random_crop
+from keras_lightnets.training.augmentation import BatchAugmentation, RandAugment, central_square, fold, random_crop
 
 
 def steps_per_epoch(source, config):
@@ -73,12 +73,12 @@ def training_batches(source, classes, config, first_step=0, pipelines=1, pipelin
     )
 
 
-def evaluation_steps(source, config):
+def evaluation_steps(source, batch_size):
     """Returns the number of batches that hold every image once."""
-    return -(-source.count // config.batch_size)
+    return -(-source.count // batch_size)
 
 
-def evaluation_batches(source, classes, config, pipelines=1, pipeline=0, batch_size=None):
+def evaluation_batches(source, classes, evaluation, pipelines=1, pipeline=0, batch_size=None):
     """Returns every image once, in the stored order and without augmentation.
 
     The last batch is filled up with images of weight 0, so that every worker has as many steps.
@@ -86,7 +86,7 @@ def evaluation_batches(source, classes, config, pipelines=1, pipeline=0, batch_s
     Args:
         source: `Source`.
         classes: int, number of classes.
-        config: `Config`.
+        evaluation: `Evaluation`.
         pipelines: as in `training_batches`. Defaults to 1.
         pipeline: as in `training_batches`. Defaults to 0.
         batch_size: as in `training_batches`. Defaults to None.
@@ -94,12 +94,12 @@ def evaluation_batches(source, classes, config, pipelines=1, pipeline=0, batch_s
     Returns:
         A `tf.data.Dataset` of images, labels and weights `(batch,)`.
     """
-    total = evaluation_steps(source, config) * config.batch_size
+    total = evaluation_steps(source, evaluation.batch_size) * evaluation.batch_size
 
     def example(i, record):
-        image = _square(source.read(record[0]), config.size, lambda shape: _central_square(shape, config.eval_crop))
+        image = _square(source.read(record[0]), evaluation.size, lambda shape: central_square(shape, evaluation.crop))
         weight = tf.cast(i < source.count, tf.float32)
-        return config.record.preprocessing(image), tf.one_hot(record[1], classes), weight
+        return evaluation.preprocessing(image), tf.one_hot(record[1], classes), weight
 
     return (
         source.ordered(None)
@@ -108,7 +108,7 @@ def evaluation_batches(source, classes, config, pipelines=1, pipeline=0, batch_s
         .enumerate()
         .shard(pipelines, pipeline)
         .map(example, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-        .batch(batch_size or config.batch_size, drop_remainder=True)
+        .batch(batch_size or evaluation.batch_size, drop_remainder=True)
         .prefetch(tf.data.AUTOTUNE)
     )
 
@@ -130,8 +130,3 @@ def _square(image, size, window):
 def _cut(image, window):
     top, left, height, width = tf.unstack(window(tf.shape(image)))
     return image[top : top + height, left : left + width]
-
-
-def _central_square(shape, share):
-    side = tf.cast(tf.round(share * tf.cast(tf.minimum(shape[0], shape[1]), tf.float32)), tf.int32)
-    return tf.stack([(shape[0] - side) // 2, (shape[1] - side) // 2, side, side])

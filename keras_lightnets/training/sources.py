@@ -92,7 +92,10 @@ def _files(paths, labels):
                 raise UserError(f"{path} cannot be read ({_first_line(error)}). Mend or remove it.") from error
 
     return Source(
-        len(paths), _permuted(len(paths), lambda i: (tf.gather(names, i), tf.gather(numbers, i))), tf.io.read_file, check
+        len(paths),
+        _permuted(len(paths), lambda i: (tf.gather(names, i), tf.gather(numbers, i))),
+        tf.io.read_file,
+        check,
     )
 
 
@@ -104,9 +107,7 @@ def arrays(pixels, labels):
         image = tf.numpy_function(lambda i: np.asarray(pixels[i]), [i], tf.uint8, stateful=False)
         return tf.ensure_shape(image, pixels.shape[1:])
 
-    return Source(
-        len(labels), _permuted(len(labels), lambda i: (i, tf.gather(numbers, i))), read, check=lambda: None
-    )
+    return Source(len(labels), _permuted(len(labels), lambda i: (i, tf.gather(numbers, i))), read, check=lambda: None)
 
 
 def _permuted(count, record):
@@ -191,7 +192,9 @@ def _features(file):
     for image, label in (("image/encoded", "image/class/label"), ("image", "label")):
         if image in names and label in names:
             return image, label
-    raise UserError(f"{file} needs the features image/encoded and image/class/label. It has: {', '.join(names) or '-'}.")
+    raise UserError(
+        f"{file} needs the features image/encoded and image/class/label. It has: {', '.join(names) or '-'}."
+    )
 
 
 def _labels_of(files, label):

@@ -48,7 +48,9 @@ def train(config, console=None, release=None):
     >>> report["test"]["top1"]
     """
     if not config.data or not config.output:
-        raise UserError(f"`{'output' if config.data else 'data'}` is missing: where to read the images, where to write.")
+        raise UserError(
+            f"`{'output' if config.data else 'data'}` is missing: where to read the images, where to write."
+        )
     settings = {name: value for name, value in dataclasses.asdict(config).items() if name not in _ELSEWHERE}
     if finished := _finished(config, settings):
         Progress(console or rich.console.Console(quiet=True)).result(finished, config.output)

@@ -12,9 +12,9 @@ from keras_lightnets.training.pipeline import evaluation_batches
 _BINS = 15
 
 
-def predict_source(model, source, classes, config):
+def predict_source(model, source, classes, evaluation):
     """Returns the scores `(n, classes)` of every image of a `Source`, and the class numbers `(n,)`."""
-    images = evaluation_batches(source, classes, config).map(lambda image, label, weight: image)
+    images = evaluation_batches(source, classes, evaluation).map(lambda image, label, weight: image)
     labels = source.ordered(None).map(lambda key, label: label)
     scores = model.predict(images, verbose=0)[: source.count]
     return scores, np.fromiter(labels.as_numpy_iterator(), "int64", source.count)

@@ -1,0 +1,98 @@
+"""Several networks under one budget, side by side."""
+
+import csv
+import dataclasses
+import json
+from pathlib import Path
+
+from keras_lightnets.errors import UserError
+from keras_lightnets.export.files import replacing, write_json
+from keras_lightnets.training.train import train
+
+_FLOAT = "model_float32.tflite"
+
+
+def compare(names, output, config=None, console=None):
+    """Puts networks side by side: accuracy against parameters, multiply-adds and latency.
+
+    Args:
+        names: list of str: output folders of finished runs, and names of networks to train first, each into a folder
+            of `output`. A run that was interrupted goes on, one that ended is not repeated.
+        output: str or Path of the folder to write `comparison.json`, `comparison.csv` and `comparison.png` into.
+        config: `Config` that every named network is trained with. Defaults to None: folders of runs only.
+        console: as in `train`. Defaults to None.
+
+    Returns:
+        A list of dicts in falling order of accuracy: "name", "model", "size", "epochs", "top1", "top5", "parameters",
+        "madds", "latency_ms" (one image on one thread, float32), "size_bytes" and "int8_top1".
+
+    Raises:
+        UserError: for a name that is neither, fewer than two, or runs on unequal test images.
+
+    Example:
+
+    >>> config = load_recipe("cifar10", data="tfds:cifar10")
+    >>> compare(["MicroNetM0", "MobileNetV2-alpha=0.35"], "out", config)[0]["model"]
+    """
+    output = Path(output)
+    if len(names) < 2:
+        raise UserError("A comparison needs at least two runs or networks.")
+    for name in names:
+        if not (Path(name) / "report.json").is_file():
+            if config is None:
+                raise UserError(f"{name} is not the folder of a finished run; to train it, pass a recipe and data.")
+            # Bad names are told before the first hour of training.
+            dataclasses.replace(config, model=name).record  # noqa: B018
+    runs = []
+    for name in names:
+        folder = Path(name)
+        if not (folder / "report.json").is_file():
+            folder = output / name
+            train(dataclasses.replace(config, model=name, output=str(folder)), console)
+        runs.append((folder.name, json.loads((folder / "report.json").read_text())))
+    for name, report in runs[1:]:
+        if (report["classes"], report["images"]["test"]) != (runs[0][1]["classes"], runs[0][1]["images"]["test"]):
+            raise UserError(f"{name} was tested on other images than {runs[0][0]}: they cannot be compared.")
+    rows = sorted((_row(name, report) for name, report in runs), key=lambda row: -row["top1"])
+    output.mkdir(parents=True, exist_ok=True)
+    write_json(output / "comparison.json", rows)
+    with replacing(output / "comparison.csv") as temporary, temporary.open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+    _draw(rows, output / "comparison.png")
+    return rows
+
+
+def _row(name, report):
+    exports = {export["path"]: export for export in report["exports"]}
+    return {
+        "name": name,
+        "model": report["model"],
+        "size": report["options"]["size"],
+        "epochs": len(report["history"]),
+        "top1": report["test"]["top1"],
+        "top5": report["test"]["top5"],
+        "parameters": report["parameters"],
+        "madds": report["madds"],
+        "latency_ms": exports[_FLOAT]["latency_ms"],
+        "size_bytes": exports[_FLOAT]["size_bytes"],
+        "int8_top1": exports.get("model_int8.tflite", {}).get("accuracy"),
+    }
+
+
+def _draw(rows, path):
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(12, 4), layout="constrained")
+    units = {"madds": (1e6, "multiply-adds, millions"), "parameters": (1e6, "parameters, millions")}
+    units["latency_ms"] = (1, "latency, ms (one image, one thread)")
+    for axes, (key, (unit, label)) in zip(figure.subplots(1, 3, sharey=True), units.items(), strict=True):
+        for row in rows:
+            axes.plot(row[key] / unit, 100 * row["top1"], "o")
+            axes.annotate(row["name"], (row[key] / unit, 100 * row["top1"]), (4, 4), textcoords="offset points")
+        axes.margins(0.25)
+        axes.set_xlabel(label)
+    figure.axes[0].set_ylabel("top-1, %")
+    with replacing(path) as temporary:
+        figure.savefig(temporary, dpi=120)
