@@ -29,6 +29,7 @@ test: lint
 	$(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow"
 
 test-all: lint $(VENV)/.torch
+	$(RUN) -m pip install --quiet --disable-pip-version-check --editable '.[test,tfds]' --constraint constraints.txt
 	$(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 cards: $(VENV)/.installed

@@ -1,6 +1,7 @@
-"""Trains a tiny network for 20 steps by a strategy: python -m tests.distributed_run STRATEGY OUTPUT [SETTING=VALUE ...]
+"""Trains a tiny network for 20 steps by a strategy: python -m tests.distributed_run STRATEGY OUTPUT
 
-LOGICAL_CPUS splits the CPU. Every worker writes its weights to OUTPUT.worker<N>.npz.
+In the environment LOGICAL_CPUS splits the CPU, and EPOCHS makes the run longer. Every worker writes its weights to
+OUTPUT.worker<N>.npz.
 """
 
 import os
@@ -51,8 +52,7 @@ def run(strategy, output, **settings):
     keras.utils.set_random_seed(0)
     with distribution.strategy.scope():
         model = network()
-    if config.sync_batch_norm:
-        models.synchronize_batch_norm(model)
+    models.set_batch_norm(model, config)
     checkpoint = Checkpoint(output, {}, distribution.chief)
     images = data(config.batch_size * config.steps_per_execution)
     checkpoint.open(images.identity)
@@ -69,6 +69,6 @@ if __name__ == "__main__":
         parts = [tf.config.LogicalDeviceConfiguration()] * int(os.environ["LOGICAL_CPUS"])
         tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], parts)
     try:
-        run(sys.argv[1], sys.argv[2], **dict(setting.split("=", 1) for setting in sys.argv[3:]))
+        run(*sys.argv[1:], epochs=os.environ.get("EPOCHS", SETTINGS["epochs"]))
     except WorkerLostError:
         os.execv(sys.executable, sys.orig_argv)

@@ -38,6 +38,7 @@ def test_wheel_works_from_another_directory(tmp_path):
         "bin",
         "keras_lightnets",
     ]
+    assert (site / "keras_lightnets" / "training" / "recipes" / "cifar10.toml").is_file()
     code = """
 import json, sys
 import keras_lightnets as kl
@@ -60,7 +61,8 @@ print(json.dumps({
 def test_the_command_has_help_and_is_silent_otherwise():
     result = subprocess.run([sys.executable, "-m", "keras_lightnets.cli", "--help"], capture_output=True, text=True)
     assert result.returncode == 0 and result.stderr == ""
-    for command in ("finetune", "predict", "list", "convert-weights", "weights"):
+    ours = ("train", "finetune", "evaluate", "compare", "launch", "recipes", "predict", "list")
+    for command in (*ours, "convert-weights", "weights"):
         assert f" {command} " in result.stdout
         text = CliRunner().invoke(app, [command, "--help"]).stdout
         assert "Usage" in text and "--help" in text

@@ -42,7 +42,7 @@ def classify(model, images, top=3):
     if metadata is None:
         raise UserError(f"{path} carries no labels and preprocessing. Use a file written by keras-lightnets finetune.")
     about = metadata["input"]
-    pixels = np.stack([load_square(image, about["size"])[0] for image in images])
+    pixels = np.stack([_shown(image, about["size"], about.get("crop", 1.0)) for image in images])
     inputs = Preprocessing(about["mean"], about["std"])(pixels)
     scores = network.predict(inputs) if path.suffix == ".tflite" else network.predict(inputs, verbose=0)
     return [
@@ -52,3 +52,10 @@ def classify(model, images, top=3):
         }
         for image, row in zip(images, scores, strict=True)
     ]
+
+
+def _shown(image, size, crop):
+    """Returns the part of the central square, `crop` of its side, that the network was evaluated on."""
+    side = round(size / crop)
+    margin = (side - size) // 2
+    return load_square(image, side)[0][margin : margin + size, margin : margin + size]

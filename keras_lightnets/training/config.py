@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from keras_lightnets.applications.catalog import list_models
+from keras_lightnets.applications.catalog import find_model
 from keras_lightnets.applications.preprocessing import Preprocessing
 from keras_lightnets.errors import UserError
 
@@ -59,6 +59,8 @@ class Config:
         label_smoothing: float in [0, 1). Defaults to 0.0.
         clip_norm: largest norm of all gradients together, or 0 for no limit. Defaults to 0.0.
         ema: momentum of the moving average of the weights that is validated and exported, or 0. Defaults to 0.0.
+        norm_momentum: momentum of the statistics of batch normalisation while training, or 0 for the network's own.
+            That of MobileNet V2 and V3, 0.999, takes thousands of steps to forget its start. Defaults to 0.0.
         sync_batch_norm: whether replicas share the statistics of batch normalisation. Defaults to False.
         mixed_precision: whether to compute in float16 ("mixed_float16"). Defaults to False.
         crop_area: smallest share of the image in a random crop; 1 for the central square. Defaults to 0.08.
@@ -105,6 +107,7 @@ class Config:
     label_smoothing: float = 0.0
     clip_norm: float = 0.0
     ema: float = 0.0
+    norm_momentum: float = 0.0
     sync_batch_norm: bool = False
     mixed_precision: bool = False
     crop_area: float = 0.08
@@ -137,7 +140,7 @@ class Config:
         for name in ("size", "epochs", "batch_size", "base_batch", "steps_per_execution", "checkpoint_steps"):
             if getattr(self, name) < 1:
                 raise UserError(f"`{name}` must be at least 1. Received: {name}={getattr(self, name)}")
-        for name in ("label_smoothing", "ema", "holdout", "momentum"):
+        for name in ("label_smoothing", "ema", "holdout", "momentum", "norm_momentum"):
             if not 0 <= getattr(self, name) < 1:
                 raise UserError(f"`{name}` must be in [0, 1). Received: {name}={getattr(self, name)}")
         for name in ("crop_area", "eval_crop"):
@@ -158,21 +161,6 @@ class Config:
     def peak_rate(self):
         """The learning rate scaled to the batch."""
         return self.learning_rate * self.batch_size / self.base_batch
-
-
-def find_model(name):
-    """Returns the `ModelRecord` called `name`; a builder's own name stands for its default arguments.
-
-    Raises:
-        UserError: with the nearest names if there is none.
-    """
-    models = list_models()
-    records = {record.builder.__name__: record._replace(kwargs={}) for record in reversed(models)}
-    records |= {record.name: record for record in models}
-    if name not in records:
-        nearest = difflib.get_close_matches(name, records, n=3, cutoff=0.0)
-        raise UserError(f"There is no model {name!r}. Nearest: {', '.join(nearest)}.")
-    return records[name]
 
 
 def recipes():

@@ -66,8 +66,9 @@ def train_all_but_statistics(model):
         layer.trainable = not isinstance(layer, keras.layers.BatchNormalization)
 
 
-def synchronize_batch_norm(model):
-    """Makes the replicas share the statistics of every batch normalisation."""
+def set_batch_norm(model, config):
+    """Sets how every batch normalisation gathers its statistics while training."""
     for layer in model.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
-            layer.synchronized = True
+            layer.synchronized = config.sync_batch_norm
+            layer.momentum = config.norm_momentum or layer.momentum

@@ -125,7 +125,7 @@ def _sequential(records, buffer):
         if seed is None:
             return records
         mixed = tf.random.experimental.stateless_fold_in(seed, 0)
-        return records.shuffle(buffer, seed=tf.bitcast(mixed, tf.int64)[0], reshuffle_each_iteration=False)
+        return records.shuffle(buffer, seed=tf.cast(mixed[0], tf.int64), reshuffle_each_iteration=False)
 
     return ordered
 
@@ -204,7 +204,8 @@ def _labels_of(files, label):
             lambda record: tf.io.parse_single_example(record, {label: tf.io.FixedLenFeature([], tf.int64)})[label]
         )
         try:
-            numbers += list(records.as_numpy_iterator())
+            for number in records.as_numpy_iterator():
+                numbers.append(number)
         except tf.errors.OpError as error:
             raise UserError(
                 f"{file} is damaged after {len(numbers)} records ({_first_line(error)}). Write it again."
@@ -221,6 +222,11 @@ def _tfds(name, holdout, buffer):
         builder = tfds.builder(name)
     except tfds.core.DatasetNotFoundError as error:
         raise UserError(f"TensorFlow Datasets has no {name!r}: {_first_line(error)}") from error
+    try:
+        builder.download_and_prepare()
+    # Data that have to be fetched by hand, such as ImageNet, are asked for by an AssertionError.
+    except (AssertionError, OSError) as error:
+        raise UserError(f"tfds:{name} cannot be prepared: {' '.join(str(error).split())[:300]}") from error
     return from_builder(builder, holdout, buffer)
 
 
@@ -228,7 +234,7 @@ def from_builder(builder, holdout=0.0, shuffle_buffer=16384):
     """Returns the `Data` of a builder of TensorFlow Datasets, such as `tfds.folder_dataset.ImageFolder`.
 
     Args:
-        builder: `tfds.core.DatasetBuilder` with features "image" and "label". It is downloaded and prepared if needed.
+        builder: `tfds.core.DatasetBuilder` with features "image" and "label", prepared.
         holdout: as in `open_data`; used unless the data set has both a validation and a test split. Defaults to 0.0.
         shuffle_buffer: as in `open_data`. Defaults to 16384.
 
@@ -237,7 +243,6 @@ def from_builder(builder, holdout=0.0, shuffle_buffer=16384):
     """
     import tensorflow_datasets as tfds
 
-    builder.download_and_prepare()
     features, names = builder.info.features, set(builder.info.splits)
     if not {"image", "label"} <= set(features) or not isinstance(features["label"], tfds.features.ClassLabel):
         raise UserError(f"{builder.name} is no image classification: it needs the features image and label.")

@@ -72,8 +72,7 @@ def train(config, console=None, release=None):
             model = models.build(config, len(data.classes), None, config.weights)
     finally:
         keras.mixed_precision.set_dtype_policy(policy)
-    if config.sync_batch_norm:
-        models.synchronize_batch_norm(model)
+    models.set_batch_norm(model, config)
     checkpoint.open(data.identity)
     progress.plan(config, data, distribution, steps, checkpoint.step)
     run_phases(
