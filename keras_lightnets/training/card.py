@@ -4,7 +4,7 @@
 def export_rows(report):
     """Returns the header and the rows of the table of exports, all text; the first row is the Keras model."""
     header = ("file", "accuracy", "size", "largest diff.", "same top-1", "ms on one thread", "XNNPACK parts")
-    rows = [("model.keras", f"{report['test_accuracy']:.2%}", "", "", "", "", "")]
+    rows = [("model.keras", f"{report['compared_accuracy']:.2%}", "", "", "", "", "")]
     for export in report["exports"]:
         lite = export["latency_ms"] is not None
         rows.append(

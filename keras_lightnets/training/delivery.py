@@ -64,7 +64,7 @@ def deliver(model, config, data, about, step):
     step("evaluation")
     scores, labels = predict_source(model, data.splits["test"], len(data.classes), config.evaluation)
     cost = complexity(model)
-    exports, failed = _exports(model, config, data, metadata, step)
+    compared, exports, failed = _exports(model, config, data, metadata, step)
     report = {
         "keras_lightnets": __version__,
         "model": config.model,
@@ -75,6 +75,7 @@ def deliver(model, config, data, about, step):
         "madds": cost.madds + cost.mix_madds,
         "test_accuracy": float(np.mean(scores.argmax(-1) == labels)),
         "test": summarize(scores, labels),
+        "compared_accuracy": compared,
         "exports": exports,
         "failed_exports": failed,
     }
@@ -105,12 +106,13 @@ def _exports(model, config, data, metadata, step):
                 # It was written but does not run: the others are no worse for it.
                 path.unlink()
                 failed[path.name] = str(error)
-                step(f"nothing: {error} It is left out.")
+                step(f"{path.name} failed, it is left out: {error}")
     step("latency")
     times = latencies([TFLiteModel(report.path) for report in reports[1:]])
     for report, milliseconds in zip(reports[1:], times, strict=True):
         report.latency_ms = milliseconds
-    return [{**report.to_dict(), "path": Path(report.path).name} for report in reports], failed
+    accuracy = float(np.mean(model.predict(samples, batch_size=256, verbose=0).argmax(-1) == labels))
+    return accuracy, [{**report.to_dict(), "path": Path(report.path).name} for report in reports], failed
 
 
 def _some(source, classes, config):
