@@ -94,19 +94,22 @@ def _exports(model, config, data, metadata, step):
     shutil.rmtree(output / "saved_model", ignore_errors=True)
     reports, failed = [to_saved_model(model, output / "saved_model", samples, labels)], {}
     calibration = _calibration(data, config)
-    with static_graph(model) as graph:
-        for quantization in QUANTIZATIONS:
-            path = output / f"model_{quantization or 'float32'}.tflite"
-            step(path.name)
-            try:
-                reports.append(write_tflite(graph, model, path, quantization, calibration, samples, labels, metadata))
-            except UserError as error:
-                if not path.exists():
-                    raise
-                # It was written but does not run: the others are no worse for it.
-                path.unlink()
-                failed[path.name] = str(error)
-                step(f"{path.name} failed, it is left out: {error}")
+    # Int8 takes a graph of its own, all others share one.
+    for quantizations in (QUANTIZATIONS[:-1], QUANTIZATIONS[-1:]):
+        with static_graph(model, quantizations[0]) as graph:
+            for quantization in quantizations:
+                path = output / f"model_{quantization or 'float32'}.tflite"
+                step(path.name)
+                try:
+                    report = write_tflite(graph, model, path, quantization, calibration, samples, labels, metadata)
+                    reports.append(report)
+                except UserError as error:
+                    if not path.exists():
+                        raise
+                    # It was written but does not run: the others are no worse for it.
+                    path.unlink()
+                    failed[path.name] = str(error)
+                    step(f"{path.name} failed, it is left out: {error}")
     step("latency")
     times = latencies([TFLiteModel(report.path) for report in reports[1:]])
     for report, milliseconds in zip(reports[1:], times, strict=True):
