@@ -156,7 +156,7 @@ def compare(
     if as_json:
         print(json.dumps(rows, indent=2))
         return
-    table = rich.table.Table("name", caption="latency: one image on one thread, float32 .tflite")
+    table = rich.table.Table("name", caption="int8: on up to 2000 test images; latency: one image, one thread, float32")
     for name in ("top-1", "top-5", "int8 top-1", "parameters", "MAdds", "latency"):
         table.add_column(name, justify="right")
     for row in rows:

@@ -16,7 +16,13 @@ def quiet():
         os.dup2(log.fileno(), 1)
         os.dup2(log.fileno(), 2)
         try:
-            yield
+            # Python may write to copies of the descriptors, as the command does.
+            with (
+                open(os.dup(log.fileno()), "w", buffering=1) as text,
+                contextlib.redirect_stdout(text),
+                contextlib.redirect_stderr(text),
+            ):
+                yield
         except Exception as error:
             log.seek(0)
             error.add_note(log.read().decode(errors="replace"))
