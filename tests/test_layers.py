@@ -9,6 +9,7 @@ from keras import ops
 from keras_lightnets import layers
 from keras_lightnets.kernels import tensorflow_forms
 from keras_lightnets.kernels.axial_depthwise_conv import axial_depthwise_conv
+from keras_lightnets.kernels.channel_shuffle import channel_shuffle
 from keras_lightnets.kernels.export_scope import export_scope
 from keras_lightnets.kernels.grouped_conv import _BLOCK_DIAGONAL_LIMIT, grouped_conv
 from keras_lightnets.kernels.shift_max import channel_shift, shift_max, shift_permutation
@@ -20,6 +21,8 @@ LAYERS = {
     "grouped_strided": (lambda: layers.GroupedConv2D(6, 3, 2, 2, "same", use_bias=False), (2, 5, 7, 4), 1),
     "grouped_by_one": (lambda: layers.GroupedConv2D(6, 3), (2, 5, 7, 4), 2),
     "shuffle": (lambda: layers.ChannelShuffle(3), (2, 5, 7, 6), 0),
+    "batch_normalization": (lambda: layers.BatchNormalization(momentum=0.9), (2, 5, 7, 6), 2),
+    "axial_with_bias": (lambda: layers.AxialDepthwiseConv2D(3, "height", 2, use_bias=True), (2, 5, 7, 4), 2),
     "axial_height": (lambda: layers.AxialDepthwiseConv2D(3, "height", 2, 2), (2, 5, 7, 4), 1),
     "axial_width": (lambda: layers.AxialDepthwiseConv2D(5, "width", 2), (2, 5, 7, 4), 1),
     "axial_stride_1": (lambda: layers.AxialDepthwiseConv2D(3, "width", 1, 3), (2, 5, 7, 4), 1),
@@ -249,13 +252,14 @@ def test_grouped_convolution_equals_that_of_keras(case):
     np.testing.assert_allclose(ours_out, keras_out, atol=1e-5 * np.abs(keras_out).max())
 
 
-@pytest.mark.parametrize("multiplier", (1, 2))
+# A dense convolution is laid down for 3 channels times 2, a depthwise one for 30 times 2.
+@pytest.mark.parametrize(("channels", "multiplier"), [(3, 1), (3, 2), (30, 2)])
 @pytest.mark.parametrize("kernel_size", (3, 5))
 @pytest.mark.parametrize("axis", ("height", "width"))
-def test_forms_of_the_axial_depthwise_convolution(axis, kernel_size, multiplier, monkeypatch):
-    x = normal(2, 7, 8, 3)
+def test_forms_of_the_axial_depthwise_convolution(axis, kernel_size, channels, multiplier, monkeypatch):
+    x = normal(2, 7, 8, channels)
     window = (kernel_size, 1) if axis == "height" else (1, kernel_size)
-    kernel = normal(*window, 3, multiplier, seed=1)
+    kernel = normal(*window, channels, multiplier, seed=1)
 
     def ours(x, kernel):
         return axial_depthwise_conv(x, kernel, axis, 2)
@@ -273,6 +277,46 @@ def test_forms_of_the_axial_depthwise_convolution(axis, kernel_size, multiplier,
         monkeypatch.undo()
     expected = outputs_and_gradients(definition, x, kernel)[0]
     np.testing.assert_allclose(in_export_scope(ours, x, kernel), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("exact_products", (True, False))
+@pytest.mark.parametrize(("channels", "groups"), [(6, 2), (6, 3), (48, 6), (96, 8)])
+def test_forms_of_the_channel_shuffle(channels, groups, exact_products, monkeypatch):
+    monkeypatch.setattr(tensorflow_forms, "_matmul_is_exact", lambda: exact_products)
+    x = normal(2, 3, 5, channels)
+
+    def definition(x):
+        return tf.gather(x, np.arange(channels).reshape(groups, -1).T.reshape(-1), axis=-1)
+
+    assert_same(lambda x: channel_shuffle(x, groups), definition, x)
+    np.testing.assert_array_equal(in_export_scope(lambda x: channel_shuffle(x, groups), x), definition(x))
+
+
+@pytest.mark.parametrize("shape", [(8, 5, 7, 6), (8, 5, 7, 3), (16, 6), (5, 1, 2, 4)], ids=str)
+@pytest.mark.parametrize("arguments", [{"momentum": 0.9, "epsilon": 1e-5}, {"center": False, "scale": False}], ids=str)
+def test_batch_normalisation_equals_that_of_keras(shape, arguments):
+    ours, keras_own = layers.BatchNormalization(**arguments), keras.layers.BatchNormalization(**arguments)
+    x = 2.0 * normal(*shape) + 0.5
+    for layer in (ours, keras_own):
+        layer.build((None, *shape[1:]))
+        layer.set_weights([np.abs(normal(*w.shape, seed=i)) + 0.5 for i, w in enumerate(layer.weights)])
+    results = []
+    for layer in (ours, keras_own):
+        results.append(outputs_and_gradients(lambda x, layer=layer: layer(x, training=True), x) + layer.get_weights())
+    for mine, theirs in zip(*results, strict=True):
+        np.testing.assert_allclose(mine, theirs, atol=2e-5 * max(1.0, np.abs(theirs).max()))
+    np.testing.assert_allclose(ours(x), keras_own(x), atol=2e-5)
+    assert not np.allclose(ours.moving_mean, np.abs(normal(shape[-1], seed=len(ours.weights) - 2)) + 0.5)
+
+
+@pytest.mark.parametrize("dtype", ("mixed_bfloat16", "mixed_float16", "float64"))
+def test_batch_normalisation_of_other_types(dtype):
+    layer = layers.BatchNormalization(dtype=dtype)
+    x = (3.0 * normal(8, 6, 6, 5) + 1.0).astype(layer.compute_dtype)
+    outputs = np.array(ops.cast(layer(x, training=True), "float32"))
+    assert layer(x, training=True).dtype == layer.compute_dtype
+    np.testing.assert_allclose(outputs.mean((0, 1, 2)), 0, atol=0.02)
+    np.testing.assert_allclose(outputs.std((0, 1, 2)), 1, atol=0.02)
 
 
 @pytest.mark.parametrize("exact_products", (True, False))
