@@ -47,3 +47,16 @@ def test_to_saved_model_never_overwrites(tmp_path):
     assert report.max_abs_diff < 1e-6 and report.size_bytes > 0
     with pytest.raises(UserError, match="saved exists"):
         to_saved_model(model, tmp_path / "saved")
+
+
+def test_int8_refuses_a_layer_without_range(tmp_path):
+    inputs = keras.Input((4, 4, 2))
+    x = keras.layers.Conv2D(4, 1, name="difference")(inputs)
+    model = keras.Model(inputs, keras.layers.GlobalAveragePooling2D()(keras.layers.Conv2D(3, 1)(x)), name="tiny")
+    model.get_layer("difference").set_weights([np.tile([[1.0], [-1.0]], (1, 1, 1, 4)), np.zeros(4)])
+    images = np.random.RandomState(0).standard_normal((8, 4, 4, 2)).astype("float32")
+    # The two channels are nearly equal, so that their difference is much finer than their steps.
+    images[..., 1] = images[..., 0] * (1.0 + 1e-6)
+    with pytest.raises(UserError, match="tiny cannot be int8: what .*difference.* gives is nearly the same"):
+        to_tflite(model, tmp_path / "tiny.tflite", "int8", images)
+    assert not list(tmp_path.iterdir())

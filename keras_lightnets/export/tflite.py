@@ -11,6 +11,7 @@ from typing import NamedTuple
 import keras
 import numpy as np
 import tensorflow as tf
+from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from keras_lightnets.errors import UserError
 from keras_lightnets.export.files import add_metadata, replacing, write_json
@@ -23,6 +24,8 @@ from keras_lightnets.quiet import quiet
 QUANTIZATIONS = (None, "float16", "dynamic", "int8")
 # Ranges of activations settle within a few hundred images.
 CALIBRATION_IMAGES = 256
+# XNNPACK's bound on (step of the input) * (step of the kernel) / (step of the output).
+_LARGEST_FACTOR = 256
 
 
 def to_tflite(model, path, quantization=None, representative_data=None, samples=None, labels=None, metadata=None):
@@ -45,7 +48,7 @@ def to_tflite(model, path, quantization=None, representative_data=None, samples=
 
     Raises:
         UserError: for an unknown `quantization`, a missing representative data set, a path with another ending, an
-            input of unknown size, or a file that cannot be written.
+            input of unknown size, layers that int8 cannot express, or a file that cannot be written.
 
     Example:
 
@@ -117,6 +120,8 @@ def write_tflite(graph, model, path, quantization, representative_data, samples,
         content = converter.convert()
         if quantization == "dynamic":
             content = _with_int8_classifier(content, graph.classifier)
+    if quantization == "int8":
+        _check_steps(content, model.name)
     with replacing(path) as temporary:
         temporary.write_bytes(content)
         if metadata is not None:
@@ -136,6 +141,26 @@ def _with_int8_classifier(content, classifier):
     for operator in (qtyping.TFLOperationName.FULLY_CONNECTED, qtyping.TFLOperationName.CONV_2D):
         engine.add_dynamic_config(regex=classifier, operation_name=operator, num_bits=8)
     return bytes(engine.quantize().quantized_model)
+
+
+def _check_steps(content, name):
+    """Refuses int8 files whose steps the delegate cannot compute with, and dies of."""
+    runner = Interpreter(
+        model_content=content, experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+    )
+    runner.allocate_tensors()
+    tensors = {tensor["index"]: tensor for tensor in runner.get_tensor_details()}
+    steps = {index: tensor["quantization_parameters"]["scales"] for index, tensor in tensors.items()}
+    for operator in runner._get_ops_details():
+        if operator["op_name"] in ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"):
+            image, kernel, *_ = operator["inputs"]
+            output = operator["outputs"][0]
+            if np.max(steps[image] * steps[kernel] / steps[output]) >= _LARGEST_FACTOR:
+                layer = tensors[output]["name"].split(";")[0]
+                raise UserError(
+                    f"{name} cannot be int8: what {layer} gives is nearly the same for all of the "
+                    "representative data. Use other data, or another quantization."
+                )
 
 
 def _images(data):

@@ -28,6 +28,8 @@ from keras_lightnets.export.fusing.ordering import (
 
 # From this many pixels on, a mix of channels in the kernel of the convolution before it saves time.
 _LARGE_MAP = 28 * 28
+# Of the hidden units of a Dynamic Shift-Max.
+_LEAST_RANGE = 1 / 16
 
 
 class Builder:
@@ -204,11 +206,15 @@ class Builder:
         """The coefficients of a Dynamic Shift-Max for channels in `order`, from the averages of `tensor`."""
         name = node.name
         x = keras.layers.GlobalAveragePooling2D(name=self._name(f"{name}_average"))(tensor)
+        # Trained units are often dead, all of them. One that is constant and read by nobody keeps their range, the step
+        # of an int8 file, from vanishing.
+        kernel, bias = np.pad(kernel, ((0, 0), (0, 1))), np.append(bias, _LEAST_RANGE)
         squeeze = keras.layers.Dense(len(bias), "relu", name=self._name(f"{name}_squeeze"))
         x = self._weighted(squeeze, x, kernel, bias)
         kernel, bias = (part.reshape(-1, 2 * node.pieces, node.channels)[..., order] for part in node.excite)
+        kernel = np.pad(kernel.reshape(len(kernel), -1), ((0, 1), (0, 0)))
         excite = keras.layers.Dense(bias.size, "relu6", name=self._name(f"{name}_excite"))
-        x = self._weighted(excite, x, kernel.reshape(len(kernel), -1), bias.reshape(-1) + 3.0)
+        x = self._weighted(excite, x, kernel, bias.reshape(-1) + 3.0)
         x = self._weighted(Offset(name=self._name(f"{name}_offset")), x, np.repeat(node.offsets, len(order)))
         if node.gain != 1.0:
             x = keras.layers.Rescaling(node.gain, name=self._name(f"{name}_gain"))(x)
