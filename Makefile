@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 
-.PHONY: demo test test-all lint cards clean
+.PHONY: demo test test-all lint cards benchmarks clean
 
 $(VENV)/.installed: setup.cfg constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -34,6 +34,12 @@ test-all: lint $(VENV)/.torch
 
 cards: $(VENV)/.installed
 	$(RUN) -m docs.generate_cards
+
+# Minutes each, and only meaningful on a quiet machine; then docs/performance.md.
+BENCHMARKS := training_step tflite_latency primitives import_and_build export_time
+benchmarks: $(VENV)/.installed
+	for name in $(BENCHMARKS); do $(RUN) -m benchmarks.$$name || exit 1; done
+	$(RUN) -m benchmarks.performance_page
 
 clean:
 	rm -rf $(VENV) build dist demo *.egg-info
