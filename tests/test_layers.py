@@ -292,6 +292,37 @@ def test_forms_of_the_channel_shuffle(channels, groups, exact_products, monkeypa
     np.testing.assert_array_equal(in_export_scope(lambda x: channel_shuffle(x, groups), x), definition(x))
 
 
+@pytest.mark.parametrize("exact_products", (True, False))
+@pytest.mark.parametrize("channels", [24, 96])
+def test_shuffles_go_into_the_convolution(channels, exact_products, monkeypatch):
+    monkeypatch.setattr(tensorflow_forms, "_matmul_is_exact", lambda: exact_products)
+    x, kernel = normal(2, 3, 5, channels), normal(1, 1, channels // 4, 8, seed=1)
+
+    def ours(x, kernel):
+        return grouped_conv(channel_shuffle(channel_shuffle(x, 3), 8), kernel, 4)
+
+    def definition(x, kernel):
+        for groups in (3, 8):
+            x = tf.gather(x, np.arange(channels).reshape(groups, -1).T.reshape(-1), axis=-1)
+        parts = zip(tf.split(x, 4, axis=-1), tf.split(kernel, 4, axis=-1), strict=True)
+        return tf.concat([tf.nn.conv2d(part, filters, 1, "VALID") for part, filters in parts], -1)
+
+    assert_same(ours, definition, x, kernel)
+    traced = tf.function(ours).get_concrete_function(tf.TensorSpec(x.shape), tf.TensorSpec(kernel.shape))
+    assert "Transpose" not in {operation.type for operation in _reached(traced)}
+
+
+def _reached(function):
+    """The operations that the outputs of a traced function need."""
+    waiting, found = [output.op for output in function.outputs], set()
+    while waiting:
+        operation = waiting.pop()
+        if operation not in found:
+            found.add(operation)
+            waiting.extend(tensor.op for tensor in operation.inputs)
+    return found
+
+
 @pytest.mark.parametrize("shape", [(8, 5, 7, 6), (8, 5, 7, 3), (16, 6), (5, 1, 2, 4)], ids=str)
 @pytest.mark.parametrize("arguments", [{"momentum": 0.9, "epsilon": 1e-5}, {"center": False, "scale": False}], ids=str)
 def test_batch_normalisation_equals_that_of_keras(shape, arguments):
@@ -332,12 +363,12 @@ def test_forms_of_the_channel_shift(channels, groups, exact_products, monkeypatc
     np.testing.assert_array_equal(in_export_scope(lambda x: channel_shift(x, groups), x), definition(x))
 
 
-@pytest.mark.parametrize("pieces", (1, 2))
-def test_forms_of_shift_max(pieces):
-    x, coefficients = normal(1, 3, 5, 8), normal(1, 2 * pieces * 8, seed=1)
+@pytest.mark.parametrize(("channels", "pieces"), [(8, 1), (16, 1), (8, 2)])
+def test_forms_of_shift_max(channels, pieces):
+    x, coefficients = normal(1, 3, 5, channels), normal(1, 2 * pieces * channels, seed=1)
 
     def definition(x, coefficients):
-        shifted = tf.gather(x, shift_permutation(8, 2), axis=-1)
+        shifted = tf.gather(x, shift_permutation(channels, 2), axis=-1)
         parts = tf.split(coefficients[:, None, None], 2 * pieces, axis=-1)
         sums = [a * x + b * shifted for a, b in zip(parts[::2], parts[1::2], strict=True)]
         return tf.reduce_max(tf.stack(sums), axis=0)

@@ -50,12 +50,17 @@ def pointwise_matmul(x, kernel, groups):
     group_channels, filters = kernel.shape
     group_filters = filters // groups
     channels = groups * group_channels
-    flat = ops.reshape(x, (-1, channels))
+    shape = (*ops.shape(x)[:-1], filters)
     if channels * filters <= _BLOCK_DIAGONAL_LIMIT:
-        mask = np.kron(np.eye(groups), np.ones((group_channels, group_filters)))
-        flat = ops.matmul(flat, ops.tile(kernel, (groups, 1)) * ops.cast(mask, kernel.dtype))
+        from keras_lightnets.kernels import tensorflow_forms
+
+        # Shuffles in front of the convolution go into the order of its rows.
+        x, order = tensorflow_forms.unshuffled(x)
+        mask = np.kron(np.eye(groups), np.ones((group_channels, group_filters)))[np.argsort(order)]
+        weights = tensorflow_forms.repeated_rows(kernel, groups, order) * ops.cast(mask, kernel.dtype)
+        flat = ops.matmul(ops.reshape(x, (-1, channels)), weights)
     else:
-        by_group = ops.transpose(ops.reshape(flat, (-1, groups, group_channels)), (1, 0, 2))
+        by_group = ops.transpose(ops.reshape(x, (-1, groups, group_channels)), (1, 0, 2))
         weights = ops.transpose(ops.reshape(kernel, (group_channels, groups, group_filters)), (1, 0, 2))
         flat = ops.transpose(ops.matmul(by_group, weights), (1, 0, 2))
-    return ops.reshape(flat, (*ops.shape(x)[:-1], filters))
+    return ops.reshape(flat, shape)

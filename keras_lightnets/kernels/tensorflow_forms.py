@@ -13,6 +13,8 @@ from keras_lightnets.kernels.shift_max import shift_permutation
 # each group, and for the shuffle a transposition.
 _DENSE_SHIFT_LIMIT = 96
 _DENSE_SHUFFLE_LIMIT = 48
+# Up to this many channels a linear mix is one product with a matrix made for each image.
+_NARROW_MIX = 12
 # Fewer channels than this leave the vector registers of the operator for batch normalisation empty.
 _NARROW = 4
 
@@ -50,11 +52,33 @@ def _permuted(x, permutation):
 
 
 def channel_shuffle(x, groups):
-    """`kernels.channel_shuffle.channel_shuffle`, as a product with a 0/1 matrix where that is faster."""
+    """`kernels.channel_shuffle.channel_shuffle`, as a product with a 0/1 matrix where that is faster.
+
+    The result remembers what it is a permutation of: a layer that can read its channels in any order takes that, and
+    the shuffle itself is never computed.
+    """
+    source, order = unshuffled(x)
     channels = x.shape[-1]
+    order = order[np.arange(channels).reshape(groups, -1).T.reshape(-1)]
     if channels > _DENSE_SHUFFLE_LIMIT or not _matmul_is_exact():
-        return transposed(x, groups)
-    return ops.reshape(_permuted(x, np.arange(channels).reshape(groups, -1).T.reshape(-1)), ops.shape(x))
+        shuffled = transposed(x, groups)
+    else:
+        shuffled = ops.reshape(_permuted(source, order), ops.shape(x))
+    shuffled._keras_lightnets_shuffled = source, order
+    return shuffled
+
+
+def unshuffled(x):
+    """Returns a tensor, and the order in which `x` has its channels; other tensors than shuffled ones as they are."""
+    return getattr(x, "_keras_lightnets_shuffled", (x, np.arange(x.shape[-1])))
+
+
+def repeated_rows(kernel, groups, order):
+    """`kernel` below itself `groups` times, for rows of channels that `order` permutes."""
+    rows = np.argsort(order) % kernel.shape[0]
+    if _matmul_is_exact():
+        return tf.matmul(tf.constant(np.eye(kernel.shape[0])[rows], kernel.dtype), kernel)
+    return tf.gather(kernel, rows)
 
 
 def channel_shift(x, groups):
@@ -76,6 +100,12 @@ def shift_max(x, coefficients, groups, pieces):
     shape = ops.shape(x)
     channels = shape[-1]
     flat = tf.reshape(x, (-1, shape[1] * shape[2], channels))
+    if pieces == 1 and channels <= _NARROW_MIX and _matmul_is_exact():
+        a, b = tf.split(tf.reshape(coefficients, (-1, 1, 2 * channels)), 2, axis=-1)
+        own = np.eye(channels)
+        shift = own[:, shift_permutation(channels, groups)]
+        matrix = a * tf.constant(own, x.dtype) + b * tf.constant(shift, x.dtype)
+        return ops.reshape(tf.matmul(flat, matrix), shape)
     shifted = tf.reshape(channel_shift(x, groups), tf.shape(flat))
     coefficients = tf.reshape(coefficients, (-1, 1, 2 * pieces * channels))
     mix = _one_piece if pieces == 1 else _two_pieces
