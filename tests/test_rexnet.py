@@ -50,12 +50,12 @@ def _filters(model, kind):
 @pytest.mark.parametrize(("build", "alpha"), WIDTHS, ids=_id)
 def test_widths(build, alpha, monkeypatch):
     # What a builder asks for, without the second that building takes; the zoo's parameters prove that it gets it.
-    monkeypatch.setattr(rexnet, "_rexnet", lambda config, *arguments: config)
+    monkeypatch.setattr(rexnet, "_rexnet", lambda name, config, *arguments: config)
     assert rexnet._widths(build(alpha)) == [int(width) for width in WIDTHS[build, alpha].split()]
 
 
 def test_widths_keep_the_order_of_float64_operations(monkeypatch):
-    monkeypatch.setattr(rexnet, "_rexnet", lambda config, *arguments: config)
+    monkeypatch.setattr(rexnet, "_rexnet", lambda name, config, *arguments: config)
     # Exact arithmetic with halves to even would give 102 channels here.
     assert rexnet._widths(kl.ReXNet(0.95))[9] == 101
 
