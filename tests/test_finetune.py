@@ -143,6 +143,8 @@ def test_predict(name, finished, digits):
             )
 
 
+# The loop itself is interrupted in test_training.py.
+@pytest.mark.slow
 def test_interrupted_and_resumed_comes_to_the_same_end(finished, digits, tmp_path):
     output = tmp_path / "out"
     process = subprocess.Popen(
