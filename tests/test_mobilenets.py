@@ -182,7 +182,9 @@ def _refuse_download(*_):
 @pytest.fixture
 def offline(monkeypatch, tmp_path):
     """An empty cache of Keras and no network; Keras offers no public way to redirect its downloads."""
+    # Private: `get_file` looks the download up here, and no public name reaches it.
     monkeypatch.setattr("keras.src.utils.file_utils.urlretrieve", _refuse_download)
+    # Private: the public KERAS_HOME is read once, when Keras is imported, which is over by now.
     monkeypatch.setattr("keras.src.utils.file_utils.config.keras_home", lambda: str(tmp_path))
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
 
@@ -283,7 +285,7 @@ def test_imagenet_weights_above_another_network(monkeypatch, tmp_path):
     file = "mobilenet_2_5_128_tf_no_top.h5"
     released = keras.applications.MobileNet(alpha=0.25, include_top=False, weights=None)
     released.save(tmp_path / file, include_optimizer=False)
-    # The private name for the reason given in the test above.
+    # Private: keras.applications looks its downloads up here, not at the public `keras.utils.get_file`.
     monkeypatch.setattr("keras.src.utils.file_utils.get_file", lambda name, *_, **__: str(tmp_path / name))
     monkeypatch.setattr(download, "fetch", lambda record: tmp_path / record.file)
     inputs = keras.Input((256, 256, 1))
