@@ -29,15 +29,15 @@ from keras_lightnets.applications.pyramid import feature_pyramid as feature_pyra
 from keras_lightnets.complexity import complexity as complexity
 from keras_lightnets.version import __version__ as __version__
 
-# These need TensorFlow, which users of another Keras backend may not have; they are imported at first use.
-_TENSORFLOW_MODULES = ("export", "training")
+# Imported at first use: most of this needs TensorFlow, which users of another Keras backend may not have.
+_AT_FIRST_USE = ("design", "export", "training")
 
 
 def __getattr__(name):
-    if name in _TENSORFLOW_MODULES:
+    if name in _AT_FIRST_USE:
         return importlib.import_module(f"{__name__}.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__():
-    return sorted([*globals(), *_TENSORFLOW_MODULES])
+    return sorted([*globals(), *_AT_FIRST_USE])
