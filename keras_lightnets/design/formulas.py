@@ -129,7 +129,7 @@ def shufflenet_unit(side, channels, middle, groups):
 
 
 def micro_groups(channels, reduction):
-    """Groups G = sqrt(C / R) that join every output to every input exactly once (MicroNet, micro-factorized convolution).
+    """Groups G = sqrt(C / R) that join every output to every input exactly once (MicroNet).
 
     Of C outputs each sees C / (R * G) hidden channels, and each of those C / G inputs: C * C / (R * G * G) paths, one
     for every input where G * G = C / R. More groups cut inputs off, fewer are redundant.
@@ -150,7 +150,7 @@ def micro_groups(channels, reduction):
 
 
 def micro_factorized_pointwise(side, channels, reduction, groups):
-    """Two grouped 1x1 convolutions over C / R hidden channels: 2 * C * C / (R * G) * F * F (MicroNet, micro-factorized convolution).
+    """Two grouped 1x1 convolutions over C / R hidden channels: 2 * C * C / (R * G) * F * F (MicroNet).
 
     Args:
         side: int, height and width F.
@@ -171,7 +171,7 @@ def micro_factorized_pointwise(side, channels, reduction, groups):
 
 
 def micro_factorized_depthwise(side, kernel, channels):
-    """A K x 1 and a 1 x K depthwise convolution of stride 1: 2 * K * C * F * F (MicroNet, micro-factorized convolution).
+    """A K x 1 and a 1 x K depthwise convolution of stride 1: 2 * K * C * F * F (MicroNet).
 
     Args:
         side: int, height and width F.
