@@ -1,0 +1,81 @@
+"""What a model costs, layer by layer, from shapes alone: parameters, multiply-adds, memory and traffic."""
+
+import math
+import warnings
+
+from keras_lightnets.complexity.calls import read_calls
+from keras_lightnets.complexity.memory import plan
+from keras_lightnets.complexity.parts import parts
+from keras_lightnets.complexity.records import Complexity as Complexity
+from keras_lightnets.complexity.records import LayerCost as LayerCost
+from keras_lightnets.complexity.records import PartCost as PartCost
+from keras_lightnets.complexity.rules import products
+
+_SIDE = 224
+
+
+def complexity(model, input_shape=None):
+    """Counts what one image costs in a functional model.
+
+    Multiply-adds are those of convolutions and dense layers at batch 1, and apart from them (`mix_madds`) Dynamic
+    Shift-Max's multiplies of pixels by coefficients. Normalisation, biases, pooling and activations count nothing.
+
+    Bytes are those of float32. Normalisation, activations, dropout, padding and reshapes count as done where their
+    input lies, if nothing else reads it; every other layer reads its inputs and its weights once and writes its outputs
+    once. `peak_memory` is the most that the activations take at a time: layers run one after another in Keras' order,
+    and a tensor, the image too, is kept from the layer that writes it to the last one that reads it.
+
+    Args:
+        model: a built functional or sequential `keras.Model`, models inside it included.
+        input_shape: tuple `(height, width, channels)` to count at; for several inputs a list of tuples. Defaults to
+            None: the model's own, with 224 where it is open.
+
+    Returns:
+        A `Complexity`.
+
+    Raises:
+        UserError: if the model is not functional, or does not take `input_shape`.
+
+    Warns:
+        UserWarning: names the layers that it cannot count; they are in `unknown`, and in no sum.
+
+    Example:
+
+    >>> keras_lightnets.complexity(keras_lightnets.MicroNetM0(weights=None)).params
+    1019590
+    """
+    calls = read_calls(model, input_shape, _SIDE)
+    counted = [products(call) for call in calls]
+    layers, seen = [], set()
+    for call, part, memory, product in zip(calls, parts(calls, counted), plan(calls), counted, strict=True):
+        own = {id(weight): math.prod(weight.shape) for weight in getattr(call.operation, "trainable_weights", ())}
+        madds, mix = product or (0, 0)
+        layers.append(
+            LayerCost(
+                name=call.name,
+                kind=type(call.operation).__name__,
+                output_shape=tuple(call.outputs[0].shape),
+                params=sum(size for weight, size in own.items() if weight not in seen),
+                madds=madds,
+                mix_madds=mix,
+                part=part,
+                activations=sum(math.prod(tensor.shape) for tensor in call.outputs),
+                bytes_moved=memory.moved,
+                memory=memory.live,
+            )
+        )
+        seen |= set(own)
+    unknown = tuple(dict.fromkeys(layer.name for layer, product in zip(layers, counted, strict=True) if not product))
+    if unknown:
+        names = ", ".join(f"{layer.name} ({layer.kind})" for layer in layers if layer.name in unknown)
+        warnings.warn(f"The multiply-adds of {model.name} lack these layers, which are unknown: {names}", stacklevel=2)
+    return Complexity(
+        params=sum(math.prod(weight.shape) for weight in model.trainable_weights),
+        non_trainable_params=sum(math.prod(weight.shape) for weight in model.non_trainable_weights),
+        madds=sum(layer.madds for layer in layers),
+        mix_madds=sum(layer.mix_madds for layer in layers),
+        layers=tuple(layers),
+        name=model.name,
+        peak_memory=max(layer.memory for layer in layers),
+        unknown=unknown,
+    )
