@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 
-.PHONY: demo test test-all lint cards benchmarks clean
+.PHONY: demo test test-all lint cards costs benchmarks clean
 
 $(VENV)/.installed: setup.cfg constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -34,6 +34,9 @@ test-all: lint $(VENV)/.torch
 
 cards: $(VENV)/.installed
 	$(RUN) -m docs.generate_cards
+
+costs: $(VENV)/.installed
+	$(RUN) -m docs.generate_costs
 
 # Minutes each, and only meaningful on a quiet machine; then docs/performance.md.
 BENCHMARKS := training_step tflite_latency primitives import_and_build export_time

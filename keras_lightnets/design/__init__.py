@@ -13,7 +13,7 @@ from keras_lightnets.design.formulas import micro_groups as micro_groups
 from keras_lightnets.design.formulas import shufflenet_unit as shufflenet_unit
 
 # Name -> module; imported at first use. A module has another name than its function, which it would hide.
-_AT_FIRST_USE = {}
+_AT_FIRST_USE = {"compare_costs": "pareto", "cost_table": "cost_tables"}
 
 
 def __getattr__(name):

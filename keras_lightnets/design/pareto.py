@@ -1,0 +1,140 @@
+"""All networks by published accuracy and cost: the table and the picture that a choice starts from."""
+
+import csv
+import fnmatch
+import json
+import tempfile
+from pathlib import Path
+
+import rich.console
+from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from keras_lightnets.applications.catalog import find_model, list_models
+from keras_lightnets.errors import UserError
+from keras_lightnets.export.files import replacing, write_json
+from keras_lightnets.export.interpreter import TFLiteModel, latencies
+from keras_lightnets.export.profiling import open_model, tflite_content
+
+COSTS = {"madds": "multiply-adds, millions", "params": "parameters, millions", "latency_ms": "latency, ms"}
+_UNITS = {"madds": 1e6, "params": 1e6, "latency_ms": 1}
+_YARDSTICK = "MobileNetV3Small-alpha=1.0"
+
+
+def compare_costs(names, output, console=None):
+    """Puts networks side by side: published top-1 against multiply-adds, parameters and latency on this machine.
+
+    Every network is converted to TFLite, float32, with random weights, and timed on one thread in turns with
+    MobileNetV3Small: where that one took longer than it did for most networks, the machine was busy, and the latency is
+    scaled back by as much. Latencies are kept in `latencies.json` of `output`, one by one, so that a run that was
+    interrupted goes on and a further network takes its own time only; delete the file to measure afresh.
+
+    Args:
+        names: list of str, names in `list_models()` or patterns such as "MicroNet*"; empty for every network that has
+            a published top-1 accuracy.
+        output: str or Path of the folder to write `costs.json`, `costs.csv` and `costs.png` into.
+        console: `rich.console.Console` for the progress. Defaults to None: no progress.
+
+    Returns:
+        A list of dicts in rising order of multiply-adds: "name", "top1", "top1_source", "madds", "params",
+        "latency_ms", "size_bytes", and "pareto", the costs for which no other network of the list is both cheaper and
+        better.
+
+    Raises:
+        UserError: if a name fits no network with a published accuracy, or a file cannot be written.
+
+    Example:
+
+    >>> rows = compare_costs(["MicroNet*", "MobileNetV3Small*"], "costs")
+    """
+    records = _chosen(names)
+    output = Path(output)
+    output.mkdir(parents=True, exist_ok=True)
+    times = _latencies([record.name for record in records], output / "latencies.json", console)
+    usual = sorted(times[record.name]["yardstick_ms"] for record in records)[len(records) // 2]
+    rows = []
+    for record in sorted(records, key=lambda record: record.madds):
+        time = times[record.name]
+        row = {name: getattr(record, name) for name in ("name", "top1", "top1_source", "madds", "params")}
+        row["latency_ms"] = time["latency_ms"] * usual / time["yardstick_ms"]
+        rows.append({**row, "size_bytes": time["size_bytes"]})
+    for row in rows:
+        row["pareto"] = [cost for cost in COSTS if not any(_beats(other, row, cost) for other in rows)]
+    write_json(output / "costs.json", rows)
+    with replacing(output / "costs.csv") as temporary, temporary.open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows({**row, "pareto": " ".join(row["pareto"])} for row in rows)
+    _draw(rows, output / "costs.png")
+    return rows
+
+
+def _chosen(names):
+    published = [record for record in list_models() if record.top1 is not None]
+    if not names:
+        return published
+    chosen = {}
+    for name in names:
+        found = [record for record in published if fnmatch.fnmatchcase(record.name, name)]
+        if not found:
+            # Names that no network has are told apart from those without a figure.
+            raise UserError(f"{find_model(name).name} has no published accuracy.")
+        chosen |= {record.name: record for record in found}
+    return list(chosen.values())
+
+
+def _beats(other, row, cost):
+    """Whether `other` is at least as good and as cheap as `row`, and one of both truly."""
+    sides = (other["top1"], -other[cost]), (row["top1"], -row[cost])
+    return all(a >= b for a, b in zip(*sides, strict=True)) and sides[0] != sides[1]
+
+
+def _latencies(names, path, console):
+    """Measures what `path` does not hold yet, and returns what it then holds: a dict from name to figures."""
+    known = json.loads(path.read_text()) if path.exists() else {}
+    columns = (TextColumn("{task.description}"), MofNCompleteColumn(), TimeElapsedColumn())
+    missing = [name for name in names if name not in known]
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Progress(*columns, console=console or rich.console.Console(quiet=True)) as progress,
+    ):
+        task = progress.add_task("networks", total=len(names), completed=len(names) - len(missing))
+        yardstick = _converted(_YARDSTICK, Path(folder) / "yardstick.tflite") if missing else None
+        for name in missing:
+            progress.update(task, description=name)
+            file = Path(folder) / "network.tflite"
+            latency, its = latencies([_converted(name, file), yardstick])
+            known[name] = {"latency_ms": latency, "yardstick_ms": its, "size_bytes": file.stat().st_size}
+            write_json(path, known)
+            progress.advance(task)
+    return known
+
+
+def _converted(name, path):
+    path.write_bytes(tflite_content(open_model(name)))
+    return TFLiteModel(path)
+
+
+def _draw(rows, path):
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise UserError("The picture needs matplotlib: pip install 'keras_lightnets[plot]'.") from error
+
+    figure = Figure(figsize=(15, 6), layout="constrained")
+    families = dict.fromkeys(row["name"].partition("-")[0].rstrip("0123456789") for row in rows)
+    for axes, (cost, label) in zip(figure.subplots(1, 3, sharey=True), COSTS.items(), strict=True):
+        for family in families:
+            own = [row for row in rows if row["name"].partition("-")[0].rstrip("0123456789") == family]
+            axes.plot([row[cost] / _UNITS[cost] for row in own], [row["top1"] for row in own], "o", label=family)
+        front = sorted((row for row in rows if cost in row["pareto"]), key=lambda row: row[cost])
+        axes.plot([row[cost] / _UNITS[cost] for row in front], [row["top1"] for row in front], color="0.6", zorder=0)
+        for row in front:
+            place = (row[cost] / _UNITS[cost], row["top1"])
+            axes.annotate(row["name"], place, (4, -8), textcoords="offset points", fontsize="xx-small")
+        axes.set_xscale("log")
+        axes.set_xlabel(label)
+        axes.grid(alpha=0.3)
+    figure.axes[0].set_ylabel("published ImageNet top-1, %")
+    figure.axes[0].legend(fontsize="small")
+    with replacing(path) as temporary:
+        figure.savefig(temporary, dpi=120)

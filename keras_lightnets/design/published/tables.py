@@ -1,0 +1,71 @@
+"""What a published table is made of, and what counts its figures."""
+
+from collections.abc import Callable
+from functools import cache
+from typing import NamedTuple
+
+import keras_lightnets as kl
+
+
+class Row(NamedTuple):
+    """One line: the printed figures, and a function that returns the counted ones."""
+
+    name: str
+    printed: tuple[str, ...]
+    count: Callable[[], tuple]
+    why: str = ""
+
+
+class Table(NamedTuple):
+    """One published table."""
+
+    title: str
+    source: str
+    columns: tuple[str, ...]
+    rows: tuple[Row, ...]
+
+
+@cache
+def build(builder, **arguments):
+    """Returns a network with random weights, always the same one."""
+    return builder(weights=None, **arguments)
+
+
+@cache
+def cost_of(builder, size, **arguments):
+    """Returns the `Complexity` of a network at a size."""
+    return kl.complexity(build(builder, **arguments), (size, size, 3))
+
+
+def madds(cost):
+    """Multiply-adds with those of Dynamic Shift-Max's mixing, in millions."""
+    return (cost.madds + cost.mix_madds) / 1e6
+
+
+def madds_of_features(cost):
+    """Multiply-adds without the classifier, in millions."""
+    return madds(cost) - cost.parts["head"].madds / 1e6
+
+
+def params(cost):
+    """Trainable parameters, in millions."""
+    return cost.params / 1e6
+
+
+def params_without_normalization(cost):
+    """Parameters without those of batch normalisation, in millions."""
+    return params(cost) - cost.parts["normalization"].params / 1e6
+
+
+def params_with_half_of_statistics(cost):
+    """Parameters and one of the two moving statistics of batch normalisation, in millions."""
+    return params(cost) + cost.non_trainable_params / 2e6
+
+
+def network(name, printed, builder, size=224, measures=(madds, params), why="", **arguments):
+    """Returns the `Row` of a network, with one measure for every printed figure."""
+    return Row(name, printed, lambda: tuple(measure(cost_of(builder, size, **arguments)) for measure in measures), why)
+
+
+MILLIONS = ("MAdds, M", "params, M")
+SLIM = "README of TensorFlow's slim models"
