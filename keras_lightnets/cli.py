@@ -46,6 +46,75 @@ def list_(as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] =
     rich.console.Console().print(table)
 
 
+@app.command()
+def profile(
+    model: Annotated[str, typer.Argument(help="A name from `keras-lightnets list`, or a .keras file.")],
+    size: Annotated[int | None, typer.Option(min=1, help="Another side of the input in pixels.")] = None,
+    measure: Annotated[bool, typer.Option(help="Time every layer in TFLite on this machine too.")] = False,
+    output: Annotated[Path | None, typer.Option(help="File to write: .md, .csv or .json.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
+):
+    """Count what one image costs, layer by layer: parameters, multiply-adds, memory, and measured time."""
+    from keras_lightnets.export.profiling import profile, write_costs
+
+    console = rich.console.Console(quiet=as_json)
+    with console.status("Counting" + " and measuring" * measure):
+        cost, times = profile(model, size, measure)
+    if output is not None:
+        write_costs(cost, output)
+    if as_json:
+        print(json.dumps({**json.loads(cost.to_json()), "tflite": times and times.to_dict()}, indent=2))
+        return
+    table = rich.table.Table("layer", "output", "part")
+    for name in ("params", "MAdds", "kB moved", "kB kept", *(["ms"] if times else [])):
+        table.add_column(name, justify="right")
+    for layer in cost.layers:
+        if layer.part or layer.milliseconds is not None:
+            shape = "x".join(map(str, layer.output_shape[1:]))
+            madds = "?" if layer.part == "unknown" else f"{layer.madds + layer.mix_madds:,}"
+            numbers = f"{layer.params:,}", madds, f"{layer.bytes_moved / 1e3:.0f}", f"{layer.memory / 1e3:.0f}"
+            spent = "" if layer.milliseconds is None else f"{layer.milliseconds:.3f}"
+            table.add_row(layer.name, shape, layer.part, *numbers, *([spent] if times else []))
+    console.print(table)
+    table = rich.table.Table("part", *(["ms"] if times else []), "params", "MAdds", "share", "MB moved")
+    for part, total in cost.parts.items():
+        madds = total.madds + total.mix_madds
+        spent = "" if total.milliseconds is None else f"{total.milliseconds:.3f}"
+        share = f"{madds / (cost.madds + cost.mix_madds or 1):.1%}"
+        numbers = f"{total.params:,}", f"{madds:,}", share, f"{total.bytes_moved / 1e6:.2f}"
+        table.add_row(part or "without weights", *([spent] if times else []), *numbers)
+    console.print(table)
+    console.print(cost.summary(), highlight=False, soft_wrap=True)
+    if times:
+        console.print(times.summary(), highlight=False, soft_wrap=True)
+
+
+@app.command(name="cost-table")
+def cost_table(
+    name: Annotated[str | None, typer.Argument(help="Name of the table; without one, the names are listed.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
+):
+    """Count a published cost table again, and compare."""
+    from keras_lightnets.design.cost_tables import TABLES, cost_table
+
+    if name is None:
+        titles = {key: table.title for key, table in TABLES.items()}
+        lines = [f"{key}: {title}" for key, title in titles.items()]
+        print(json.dumps(titles, indent=2) if as_json else "\n".join(lines))
+        return
+    checked = cost_table(name)
+    if as_json:
+        print(json.dumps(checked.to_dict(), indent=2))
+        return
+    table = rich.table.Table("", title=checked.title, caption="in brackets: as printed, where that is another figure")
+    for column in checked.columns:
+        table.add_column(column, justify="right")
+    table.add_column("why it differs")
+    for row in checked.rows:
+        table.add_row(row.name, *(cell.shown() for cell in row.cells), row.why)
+    rich.console.Console().print(table)
+
+
 _Recipe = Annotated[str, typer.Option(help="A name from `keras-lightnets recipes`, or a .toml file.")]
 _Data = Annotated[str, typer.Option(help="tfds:NAME, tfrecord:GLOB, or a folder with one folder of images per class.")]
 _Set = Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Replace a setting; repeatable.")]
@@ -137,14 +206,23 @@ def evaluate(
 
 @app.command()
 def compare(
-    runs: Annotated[list[str], typer.Argument(help="Folders of finished runs, or networks to train by the recipe.")],
-    output: Annotated[Path, typer.Option(help="Folder for comparison.json, .csv and .png.")],
+    output: Annotated[Path, typer.Option(help="Folder for comparison.json, .csv and .png; costs.* with --costs.")],
+    runs: Annotated[
+        list[str] | None,
+        typer.Argument(help="Folders of finished runs, or networks to train by the recipe; with --costs, patterns."),
+    ] = None,
+    costs: Annotated[bool, typer.Option(help="Published accuracy against cost and latency instead.")] = False,
     recipe: Annotated[str | None, typer.Option(help="Recipe for the networks that are trained.")] = None,
     data: Annotated[str | None, typer.Option(help="Data for them, as in `train`.")] = None,
     set_: _Set = None,
     as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
 ):
     """Compare several networks: accuracy against multiply-adds, parameters and latency."""
+    if costs:
+        if recipe or data or set_:
+            raise UserError("--costs takes published accuracies; --recipe, --data and --set train networks.")
+        _compare_costs(runs or [], output, as_json)
+        return
     from keras_lightnets import training
     from keras_lightnets.training.compare import compare
 
@@ -152,7 +230,7 @@ def compare(
         raise UserError("--recipe and --data go together.")
     config = training.load_recipe(recipe, **_pairs(set_), data=data) if recipe else None
     console = rich.console.Console(quiet=as_json)
-    rows = compare(runs, output, config, console)
+    rows = compare(runs or [], output, config, console)
     if as_json:
         print(json.dumps(rows, indent=2))
         return
@@ -163,6 +241,30 @@ def compare(
         int8 = "" if row["int8_top1"] is None else f"{row['int8_top1']:.2%}"
         cost = f"{row['parameters'] / 1e6:.2f} M", f"{row['madds'] / 1e6:.1f} M", f"{row['latency_ms']:.2f} ms"
         table.add_row(row["name"], f"{row['top1']:.2%}", f"{row['top5']:.2%}", int8, *cost)
+    console.print(table)
+
+
+def _compare_costs(patterns, output, as_json):
+    from keras_lightnets.design import compare_costs
+
+    console = rich.console.Console(quiet=as_json)
+    rows = compare_costs(patterns, output, console)
+    if as_json:
+        print(json.dumps(rows, indent=2))
+        return
+    table = rich.table.Table(
+        "name", caption="*: no other is cheaper and better; latency: one image, one thread, float32"
+    )
+    for name in ("published top-1", "MAdds", "parameters", "latency", "file"):
+        table.add_column(name, justify="right")
+    for row in rows:
+        front = {cost: "*" if cost in row["pareto"] else " " for cost in ("madds", "params", "latency_ms")}
+        cost = (
+            f"{row['madds'] / 1e6:.1f} M {front['madds']}",
+            f"{row['params'] / 1e6:.2f} M {front['params']}",
+            f"{row['latency_ms']:.2f} ms {front['latency_ms']}",
+        )
+        table.add_row(row["name"], f"{row['top1']:.1f} %", *cost, f"{row['size_bytes'] / 1e6:.1f} MB")
     console.print(table)
 
 
