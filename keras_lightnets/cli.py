@@ -55,17 +55,15 @@ def profile(
     as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
 ):
     """Count what one image costs, layer by layer: parameters, multiply-adds, memory, and measured time."""
-    from keras_lightnets.export.profiling import profile, write_costs
+    from keras_lightnets.export.profiling import profile
 
     console = rich.console.Console(quiet=as_json)
     with console.status("Counting" + " and measuring" * measure):
-        cost, times = profile(model, size, measure)
-    if output is not None:
-        write_costs(cost, output)
+        cost, times = profile(model, size, measure, output)
     if as_json:
         print(json.dumps({**json.loads(cost.to_json()), "tflite": times and times.to_dict()}, indent=2))
         return
-    table = rich.table.Table("layer", "output", "part")
+    table = rich.table.Table(rich.table.Column("layer", no_wrap=True), "output", "part", box=None)
     for name in ("params", "MAdds", "kB moved", "kB kept", *(["ms"] if times else [])):
         table.add_column(name, justify="right")
     for layer in cost.layers:
@@ -76,7 +74,9 @@ def profile(
             spent = "" if layer.milliseconds is None else f"{layer.milliseconds:.3f}"
             table.add_row(layer.name, shape, layer.part, *numbers, *([spent] if times else []))
     console.print(table)
-    table = rich.table.Table("part", *(["ms"] if times else []), "params", "MAdds", "share", "MB moved")
+    table = rich.table.Table("part", box=None)
+    for name in (*(["ms"] if times else []), "params", "MAdds", "share", "MB moved"):
+        table.add_column(name, justify="right")
     for part, total in cost.parts.items():
         madds = total.madds + total.mix_madds
         spent = "" if total.milliseconds is None else f"{total.milliseconds:.3f}"

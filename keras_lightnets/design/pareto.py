@@ -2,6 +2,7 @@
 
 import csv
 import fnmatch
+import importlib.util
 import json
 import tempfile
 from pathlib import Path
@@ -35,17 +36,20 @@ def compare_costs(names, output, console=None):
         console: `rich.console.Console` for the progress. Defaults to None: no progress.
 
     Returns:
-        A list of dicts in rising order of multiply-adds: "name", "top1", "top1_source", "madds", "params",
+        A list of dicts in rising order of multiply-adds: "name", "family", "top1", "top1_source", "madds", "params",
         "latency_ms", "size_bytes", and "pareto", the costs for which no other network of the list is both cheaper and
         better.
 
     Raises:
-        UserError: if a name fits no network with a published accuracy, or a file cannot be written.
+        UserError: if a name fits no network with a published accuracy, matplotlib is missing, or a file cannot be
+            written.
 
     Example:
 
     >>> rows = compare_costs(["MicroNet*", "MobileNetV3Small*"], "costs")
     """
+    if importlib.util.find_spec("matplotlib") is None:
+        raise UserError("The picture needs matplotlib: pip install 'keras_lightnets[plot]'.")
     records = _chosen(names)
     output = Path(output)
     output.mkdir(parents=True, exist_ok=True)
@@ -54,7 +58,8 @@ def compare_costs(names, output, console=None):
     rows = []
     for record in sorted(records, key=lambda record: record.madds):
         time = times[record.name]
-        row = {name: getattr(record, name) for name in ("name", "top1", "top1_source", "madds", "params")}
+        row = {"name": record.name, "family": record.builder.__module__.rpartition(".")[-1]}
+        row |= {name: getattr(record, name) for name in ("top1", "top1_source", "madds", "params")}
         row["latency_ms"] = time["latency_ms"] * usual / time["yardstick_ms"]
         rows.append({**row, "size_bytes": time["size_bytes"]})
     for row in rows:
@@ -115,16 +120,12 @@ def _converted(name, path):
 
 
 def _draw(rows, path):
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise UserError("The picture needs matplotlib: pip install 'keras_lightnets[plot]'.") from error
+    from matplotlib.figure import Figure
 
     figure = Figure(figsize=(15, 6), layout="constrained")
-    families = dict.fromkeys(row["name"].partition("-")[0].rstrip("0123456789") for row in rows)
     for axes, (cost, label) in zip(figure.subplots(1, 3, sharey=True), COSTS.items(), strict=True):
-        for family in families:
-            own = [row for row in rows if row["name"].partition("-")[0].rstrip("0123456789") == family]
+        for family in sorted({row["family"] for row in rows}):
+            own = [row for row in rows if row["family"] == family]
             axes.plot([row[cost] / _UNITS[cost] for row in own], [row["top1"] for row in own], "o", label=family)
         front = sorted((row for row in rows if cost in row["pareto"]), key=lambda row: row[cost])
         axes.plot([row[cost] / _UNITS[cost] for row in front], [row["top1"] for row in front], color="0.6", zorder=0)

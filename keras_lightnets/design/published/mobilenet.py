@@ -12,8 +12,9 @@ from keras_lightnets.design.published.tables import (
     cost_of,
     madds_of_features,
     network,
-    params,
     params_with_half_of_statistics,
+    total_madds,
+    total_params,
 )
 
 _PAPER = "Howard et al., MobileNets, arXiv 1704.04861"
@@ -137,7 +138,7 @@ TABLES = {
                 "Conv MobileNet, MAdds without classifier",
                 ("4866", "29.3"),
                 ConvMobileNet,
-                measures=(madds_of_features, params),
+                measures=(madds_of_features, total_params),
             ),
             network("MobileNet", ("569", "4.2"), kl.MobileNet),
         ),
@@ -179,7 +180,7 @@ TABLES = {
                 (madds, params),
                 kl.MobileNet,
                 size,
-                (madds, params_with_half_of_statistics),
+                (total_madds, params_with_half_of_statistics),
                 _GRID_WHY.get(alpha, "") if alpha == 0.75 or madds in ("150", "34") else "",
                 alpha=alpha,
             )

@@ -5,9 +5,9 @@ from keras_lightnets.design.published.tables import (
     MILLIONS,
     SLIM,
     Table,
-    madds,
     network,
     params_without_normalization,
+    total_madds,
 )
 
 _V2_PARAMS = {1.4: "6.06", 1.3: "5.34", 1.0: "3.47", 0.75: "2.61", 0.5: "1.95", 0.35: "1.66"}
@@ -19,7 +19,7 @@ _V2_MADDS = {
     0.5: {224: "97", 192: "71", 160: "50", 128: "32", 96: "18"},
     0.35: {224: "59", 192: "43", 160: "30", 128: "20", 96: "11"},
 }
-_WITHOUT_NORMALIZATION = (madds, params_without_normalization)
+_WITHOUT_NORMALIZATION = (total_madds, params_without_normalization)
 
 TABLES = {
     "mobilenet_v2-grid": Table(

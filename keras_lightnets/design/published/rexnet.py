@@ -1,17 +1,17 @@
 """ReXNet and ReXNet-lite: all published widths."""
 
 import keras_lightnets as kl
-from keras_lightnets.design.published.tables import Table, madds, network, params
+from keras_lightnets.design.published.tables import Table, network, total_madds, total_params
 
 _BILLIONS = ("MAdds, B", "params, M")
 
 
 def _giga(cost):
-    return madds(cost) / 1e3
+    return total_madds(cost) / 1e3
 
 
 def _rexnet(builder, alpha, printed_madds, printed_params, why=""):
-    printed, measures = (printed_madds, printed_params), (_giga, params)
+    printed, measures = (printed_madds, printed_params), (_giga, total_params)
     return network(f"{builder.__name__} x{alpha}", printed, builder, measures=measures, why=why, alpha=alpha)
 
 

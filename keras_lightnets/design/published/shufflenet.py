@@ -2,7 +2,7 @@
 
 import keras_lightnets as kl
 from keras_lightnets.design.formulas import convolution
-from keras_lightnets.design.published.tables import Row, Table, cost_of, madds, madds_of_features, network
+from keras_lightnets.design.published.tables import Row, Table, cost_of, madds_of_features, network, total_madds
 
 _PAPER = "Zhang et al., ShuffleNet, CVPR 2018"
 
@@ -21,7 +21,7 @@ def _narrow_stem():
         + convolution(28, 1, 90, 360 - stem, groups=3).madds
         for stem in (24, 36)
     )
-    return (madds(cost) + (narrow - wide) / 1e6,)
+    return (total_madds(cost) + (narrow - wide) / 1e6,)
 
 
 _MFLOPS = ("MAdds, M",)
@@ -56,7 +56,7 @@ TABLES = {
         _PAPER,
         _MFLOPS,
         tuple(
-            network(name, (madds,), builder, measures=(madds,), why=why, **arguments)
+            network(name, (madds,), builder, measures=(total_madds,), why=why, **arguments)
             for name, madds, builder, arguments, why in (
                 ("1.0 MobileNet-224", "569", kl.MobileNet, {"alpha": 1.0}, ""),
                 ("ShuffleNet 2x (g = 3)", "524", kl.ShuffleNet, {"groups": 3, "alpha": 2.0}, ""),
@@ -72,7 +72,7 @@ TABLES = {
         )
         + (Row("ShuffleNet 1.5x (g = 3), stem of 24 channels", ("292",), _narrow_stem),)
         + tuple(
-            network(name, (madds,), builder, measures=(madds,), why=why, **arguments)
+            network(name, (madds,), builder, measures=(total_madds,), why=why, **arguments)
             for name, madds, builder, arguments, why in (
                 ("0.5 MobileNet-224", "149", kl.MobileNet, {"alpha": 0.5}, ""),
                 (

@@ -37,32 +37,32 @@ def cost_of(builder, size, **arguments):
     return kl.complexity(build(builder, **arguments), (size, size, 3))
 
 
-def madds(cost):
+def total_madds(cost):
     """Multiply-adds with those of Dynamic Shift-Max's mixing, in millions."""
     return (cost.madds + cost.mix_madds) / 1e6
 
 
 def madds_of_features(cost):
     """Multiply-adds without the classifier, in millions."""
-    return madds(cost) - cost.parts["head"].madds / 1e6
+    return total_madds(cost) - cost.parts["head"].madds / 1e6
 
 
-def params(cost):
+def total_params(cost):
     """Trainable parameters, in millions."""
     return cost.params / 1e6
 
 
 def params_without_normalization(cost):
     """Parameters without those of batch normalisation, in millions."""
-    return params(cost) - cost.parts["normalization"].params / 1e6
+    return total_params(cost) - cost.parts["normalization"].params / 1e6
 
 
 def params_with_half_of_statistics(cost):
     """Parameters and one of the two moving statistics of batch normalisation, in millions."""
-    return params(cost) + cost.non_trainable_params / 2e6
+    return total_params(cost) + cost.non_trainable_params / 2e6
 
 
-def network(name, printed, builder, size=224, measures=(madds, params), why="", **arguments):
+def network(name, printed, builder, size=224, measures=(total_madds, total_params), why="", **arguments):
     """Returns the `Row` of a network, with one measure for every printed figure."""
     return Row(name, printed, lambda: tuple(measure(cost_of(builder, size, **arguments)) for measure in measures), why)
 
