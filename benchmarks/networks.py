@@ -5,6 +5,7 @@ import importlib
 import keras
 
 import keras_lightnets as kl
+from keras_lightnets.quiet import quiet
 from tests.zoo import ZOO
 
 OURS = {
@@ -32,4 +33,5 @@ def authors_network(name, source):
     """Returns the PyTorch network that the goldens of `name` come from; `source` is a clone of its repository."""
     module, case = _AUTHORS[name]
     networks = importlib.import_module(f"tests.goldens.{module}").networks
-    return networks(next(row for row in ZOO if row.id == case), source)[0].network
+    with quiet():
+        return networks(next(row for row in ZOO if row.id == case), source)[0].network

@@ -1,13 +1,17 @@
 """Latency of TFLite files on one thread: python -m benchmarks.tflite_latency.
 
 Every network as float, small (int8 classifier) and int8 file against the conversion of its port to stock layers, and
-against keras.applications' MobileNetV2(0.35). All files of a network take turns; the figure is the shortest run. Two
-columns say what is left: the same graph with ReLU6 in place of Dynamic Shift-Max and no shuffles, and the time of
-its multiply-adds at the rate of one large 1x1 convolution on this machine.
+against keras.applications' MobileNetV2(0.35). All files of a network take turns of a few runs, as a camera feeds them;
+the figure is the shortest run. Two columns say what is left: the same graph with ReLU6 in place of Dynamic Shift-Max
+and no shuffles, and the time of its multiply-adds at the rate of one large 1x1 convolution on this machine. With
+`--authors NAME=CLONE` and PyTorch installed the authors' code runs too, eagerly, and through ONNX Runtime where onnx
+and onnxruntime are installed.
 """
 
 import argparse
+import importlib.util
 import tempfile
+import time
 import warnings
 from pathlib import Path
 
@@ -16,8 +20,8 @@ import numpy as np
 import tensorflow as tf
 
 from benchmarks.naive import naive_port
-from benchmarks.networks import BASELINE, KERAS, OURS
-from benchmarks.timing import in_turns, report
+from benchmarks.networks import BASELINE, KERAS, OURS, authors_network
+from benchmarks.timing import report
 from keras_lightnets import complexity
 from keras_lightnets.export import to_tflite
 from keras_lightnets.export.interpreter import TFLiteModel
@@ -26,6 +30,8 @@ from keras_lightnets.quiet import quiet
 from tests.seeded import calibrated_scales, seed_weights
 
 KINDS = {"float": None, "small": "dynamic", "int8": "int8"}
+BURST = 10
+AUTHORS = ("authors' PyTorch, eager", "authors' ONNX Runtime")
 
 
 def plain_conversion(model, path, images=None):
@@ -63,13 +69,58 @@ def matrix_rate(folder):
     return 28 * 28 * 256 * 256 / min(conv.invoke_ms() for _ in range(200))
 
 
+def authors_runs(network, size, folder):
+    """Returns callables that run a PyTorch network once on one thread, eagerly and as ONNX file."""
+    import torch
+
+    torch.set_num_threads(1)
+    network, image = network.eval(), torch.zeros(1, 3, size, size)
+
+    def eager():
+        with torch.inference_mode():
+            network(image)
+
+    runs = {AUTHORS[0]: eager}
+    if importlib.util.find_spec("onnx") and importlib.util.find_spec("onnxruntime"):
+        import onnxruntime
+
+        path = folder / "authors.onnx"
+        try:
+            with quiet(), warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                torch.onnx.export(network, image, path, dynamo=False)
+        except RuntimeError as error:
+            print("PyTorch cannot export this network:", str(error).splitlines()[0])
+            return runs
+        settings = onnxruntime.SessionOptions()
+        settings.intra_op_num_threads = 1
+        session = onnxruntime.InferenceSession(path, settings, providers=["CPUExecutionProvider"])
+        feed = {session.get_inputs()[0].name: image.numpy()}
+        runs[AUTHORS[1]] = lambda: session.run(None, feed)
+    return runs
+
+
+def shortest(runs, rounds):
+    """The shortest milliseconds of every callable of the dict `runs`, which take turns of `BURST` calls."""
+    times = {name: [] for name in runs}
+    for _ in range(rounds):
+        for name, run in runs.items():
+            for _ in range(BURST):
+                start = time.perf_counter()
+                run()
+                times[name].append(1e3 * (time.perf_counter() - start))
+    return {name: min(values) for name, values in times.items()}
+
+
 def main():
     """Prints the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--networks", nargs="+", default=list(OURS), choices=list(OURS), metavar="NAME")
     parser.add_argument("--size", type=int, default=224)
-    parser.add_argument("--rounds", type=int, default=150)
+    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--authors", nargs="+", default=[], metavar="NAME=CLONE")
     options = parser.parse_args()
+    clones = dict(pair.split("=", 1) for pair in options.authors)
     shape = {"weights": None, "input_shape": (options.size, options.size, 3)}
     images = np.random.RandomState(0).standard_normal((16, *shape["input_shape"])).astype("float32")
     rows = []
@@ -87,12 +138,10 @@ def main():
                 path = folder / f"{kind}.tflite"
                 reports[kind] = to_tflite(relu6_twin(model) if kind == "twin" else model, path, quantization, images)
                 files[kind] = TFLiteModel(path)
-            times = {
-                file: min(values)
-                for file, values in in_turns(
-                    {file: runner.invoke_ms for file, runner in files.items()}, options.rounds, warm_up=5
-                ).items()
-            }
+            runs = {file: runner.invoke_ms for file, runner in files.items()}
+            if name in clones:
+                runs |= authors_runs(authors_network(name, clones[name]), options.size, folder)
+            times = shortest(runs, options.rounds)
             limit = complexity(model).madds / rate
             for kind in KINDS:
                 rows.append(
@@ -107,11 +156,13 @@ def main():
                         f"{times[kind] / times['keras MobileNetV3Small']:.2f}",
                         f"{times[kind] / times['twin']:.2f}",
                         f"{times[kind] / limit:.1f}",
+                        *(f"{times[kind] / times[run]:.2f}" if run in times else "" for run in AUTHORS),
                     ]
                 )
     columns = ["file", "ms", "MB", "partitions", "/ naive float", "/ naive int8", "/ MobileNetV2(0.35)"]
-    columns += ["/ MobileNetV3Small", "/ ReLU6 twin", "/ its multiply-adds"]
-    note = f"TFLite latency, {options.size}x{options.size}, one thread, batch 1, shortest of {options.rounds} runs"
+    columns += ["/ MobileNetV3Small", "/ ReLU6 twin", "/ its multiply-adds", *(f"/ {run}" for run in AUTHORS)]
+    runs = f"shortest of {options.rounds} times {BURST} runs"
+    note = f"TFLite latency, {options.size}x{options.size}, one thread, batch 1, {runs}"
     report("tflite_latency", note, columns, rows)
 
 

@@ -14,6 +14,7 @@ _REGISTER = 16
 def fold(graph):
     """Applies every rewrite, in place."""
     _fold_affines(graph)
+    _convolve_averages(graph)
     _fold_paddings(graph)
     _merge_stems(graph)
     _pack_stems(graph)
@@ -50,14 +51,25 @@ def _fold_affines(graph):
             graph.replace(node)
 
 
+def _is_channelwise(node, kind):
+    return isinstance(node, Channelwise) and isinstance(node.layer, kind)
+
+
+def _convolve_averages(graph):
+    """An average over padded windows becomes a convolution: it takes the padding, and its int8 form is delegated."""
+    for node in [node for node in graph.nodes if _is_channelwise(node, keras.layers.AveragePooling2D)]:
+        layer, channels = node.layer, node.channels
+        if layer.padding == "valid" and _is_channelwise(node.inputs[0], keras.layers.ZeroPadding2D):
+            kernel = np.full((*layer.pool_size, 1, channels), 1 / np.prod(layer.pool_size))
+            common = node.inputs, node.name, node.shape
+            conv = Conv(*common, kernel, np.zeros(channels), layer.strides, ((0, 0), (0, 0)), groups=channels)
+            graph.replace(node, conv)
+
+
 def _fold_paddings(graph):
-    for node in [node for node in graph.nodes if isinstance(node, Channelwise)]:
+    for node in [node for node in graph.nodes if _is_channelwise(node, keras.layers.ZeroPadding2D)]:
         conv = _only_reader(graph, node)
-        if (
-            isinstance(node.layer, keras.layers.ZeroPadding2D)
-            and isinstance(conv, Conv)
-            and conv.padding == ((0, 0), (0, 0))
-        ):
+        if isinstance(conv, Conv) and conv.padding == ((0, 0), (0, 0)):
             conv.padding = node.layer.padding
             graph.replace(node)
 
@@ -112,7 +124,7 @@ def _pack_stems(graph):
             conv.kernel, bias.bias = conv.kernel[..., last.order], bias.bias[:, last.order]
             graph.replace(last)
             last = _only_reader(graph, bias)
-        activated = isinstance(last, Channelwise) and isinstance(last.layer, keras.layers.ReLU)
+        activated = _is_channelwise(last, keras.layers.ReLU)
         if pixels < 2 or width % pixels or not activated:
             continue
         rows, taps, inputs, _ = conv.kernel.shape
