@@ -195,6 +195,11 @@ def test_unknown_layers_are_named():
     assert "Not counted, because they are unknown: twice, matmul" in cost.to_markdown()
 
 
+def test_a_model_that_moves_nothing():
+    cost = complexity(network((8, 8, 4), layers.ReLU()))
+    assert (cost.madds, cost.bytes_moved, cost.intensity, cost.peak_memory) == (0, 0, 0.0, 4 * 256)
+
+
 def test_models_that_are_not_functional():
     class Own(keras.Model):
         pass

@@ -65,9 +65,9 @@ def complexity(model, input_shape=None):
             )
         )
         seen |= set(own)
-    unknown = tuple(dict.fromkeys(layer.name for layer, product in zip(layers, counted, strict=True) if not product))
+    unknown = {layer.name: layer.kind for layer in layers if layer.part == "unknown"}
     if unknown:
-        names = ", ".join(f"{layer.name} ({layer.kind})" for layer in layers if layer.name in unknown)
+        names = ", ".join(f"{name} ({kind})" for name, kind in unknown.items())
         warnings.warn(f"The multiply-adds of {model.name} lack these layers, which are unknown: {names}", stacklevel=2)
     return Complexity(
         params=sum(math.prod(weight.shape) for weight in model.trainable_weights),
@@ -76,6 +76,6 @@ def complexity(model, input_shape=None):
         mix_madds=sum(layer.mix_madds for layer in layers),
         layers=tuple(layers),
         name=model.name,
-        peak_memory=max(layer.memory for layer in layers),
-        unknown=unknown,
+        peak_memory=max((layer.memory for layer in layers), default=0),
+        unknown=tuple(unknown),
     )

@@ -89,8 +89,8 @@ class Complexity(NamedTuple):
 
     @property
     def intensity(self):
-        """Multiply-adds per byte moved."""
-        return (self.madds + self.mix_madds) / self.bytes_moved
+        """Multiply-adds per byte moved; 0 where nothing is moved."""
+        return (self.madds + self.mix_madds) / self.bytes_moved if self.bytes_moved else 0.0
 
     @property
     def parts(self):
