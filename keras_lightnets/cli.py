@@ -64,13 +64,14 @@ def profile(
         print(json.dumps({**json.loads(cost.to_json()), "tflite": times and times.to_dict()}, indent=2))
         return
     table = rich.table.Table(rich.table.Column("layer", no_wrap=True), "output", "part", box=None)
-    for name in ("params", "MAdds", "kB moved", "kB kept", *(["ms"] if times else [])):
-        table.add_column(name, justify="right")
+    for name in ("params", "MAdds", "kB", *(["ms"] if times else [])):
+        table.add_column(name, justify="right", no_wrap=True)
     for layer in cost.layers:
-        if layer.part or layer.milliseconds is not None:
+        # All of them are in the file.
+        if layer.madds or layer.part == "unknown" or layer.milliseconds:
             shape = "x".join(map(str, layer.output_shape[1:]))
             madds = "?" if layer.part == "unknown" else f"{layer.madds + layer.mix_madds:,}"
-            numbers = f"{layer.params:,}", madds, f"{layer.bytes_moved / 1e3:.0f}", f"{layer.memory / 1e3:.0f}"
+            numbers = f"{layer.params:,}", madds, f"{layer.bytes_moved / 1e3:.0f}"
             spent = "" if layer.milliseconds is None else f"{layer.milliseconds:.3f}"
             table.add_row(layer.name, shape, layer.part, *numbers, *([spent] if times else []))
     console.print(table)
