@@ -38,7 +38,8 @@ def test_wheel_works_from_another_directory(tmp_path):
         "bin",
         "keras_lightnets",
     ]
-    assert (site / "keras_lightnets" / "training" / "recipes" / "cifar10.toml").is_file()
+    for name in ("training/recipes/cifar10.toml", "design/rank_curves.csv"):
+        assert (site / "keras_lightnets" / name).is_file()
     code = """
 import json, sys
 import keras_lightnets as kl
@@ -62,7 +63,8 @@ def test_the_command_has_help_and_is_silent_otherwise():
     result = subprocess.run([sys.executable, "-m", "keras_lightnets.cli", "--help"], capture_output=True, text=True)
     assert result.returncode == 0 and result.stderr == ""
     ours = ("train", "finetune", "evaluate", "compare", "launch", "recipes", "predict", "list")
-    for command in (*ours, "convert-weights", "weights"):
+    studies = ("channel-search", "rank-study", "factor-analysis")
+    for command in (*ours, *studies, "convert-weights", "weights"):
         assert f" {command} " in result.stdout
         text = CliRunner().invoke(app, [command, "--help"]).stdout
         assert "Usage" in text and "--help" in text

@@ -1,4 +1,4 @@
-"""Choosing a shape: what a layer costs, and what the papers say it costs."""
+"""Choosing a shape: what layers cost, what the papers say they cost, and the studies that chose their channels."""
 
 import importlib
 
@@ -13,7 +13,18 @@ from keras_lightnets.design.formulas import micro_groups as micro_groups
 from keras_lightnets.design.formulas import shufflenet_unit as shufflenet_unit
 
 # Name -> module; imported at first use. A module has another name than its function, which it would hide.
-_AT_FIRST_USE = {"compare_costs": "pareto", "cost_table": "cost_tables"}
+_AT_FIRST_USE = {
+    "BottleneckNet": "bottleneck_net",
+    "RankChoices": "random_layers",
+    "Training": "worker",
+    "bottleneck_net_cost": "bottleneck_net",
+    "channel_search": "search",
+    "compare_costs": "pareto",
+    "cost_table": "cost_tables",
+    "factor_analysis": "factors",
+    "feature_rank": "ranks",
+    "rank_study": "layer_ranks",
+}
 
 
 def __getattr__(name):
