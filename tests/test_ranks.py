@@ -84,18 +84,8 @@ def test_batch_statistics_normalise():
 
 
 def test_the_study_draws_the_curves_beside_the_published_ones(tmp_path):
-    command = [
-        "rank-study",
-        "--output",
-        str(tmp_path),
-        "--layer",
-        "conv1x1",
-        "--networks",
-        "3",
-        "--channels",
-        "20",
-        "40",
-    ]
+    command = ["rank-study", "--output", str(tmp_path), "--layer", "conv1x1", "--networks", "2"]
+    command += ["--channels", "20", "40", "--samples", "64"]
     result = CliRunner().invoke(app, [*command, "--json"])
     study = json.loads(result.stdout)
     assert study == json.loads((tmp_path / "ranks.json").read_text())
@@ -105,13 +95,15 @@ def test_the_study_draws_the_curves_beside_the_published_ones(tmp_path):
         if name == "Linear":
             # d_in is rounded to whole channels.
             assert row["rank"] == pytest.approx(ratio, abs=0.5 / 20)
-        else:
-            assert row["rank"] >= curves["Linear", ratio]["rank"]
+        elif ratio < 0.7:
+            assert row["rank"] > curves["Linear", ratio]["rank"]
     assert curves["SiLU", 0.1]["published"] == 0.948 and curves["SiLU", 0.6]["published"] is None
     with (tmp_path / "ranks.csv").open(newline="") as file:
         assert len(list(csv.DictReader(file))) == len(curves)
     assert (tmp_path / "ranks.png").read_bytes().startswith(b"\x89PNG")
-    again = design.rank_study(tmp_path, ["conv1x1"], networks=3, choices=design.RankChoices(channels=(20, 40)))
+    again = design.rank_study(
+        tmp_path, ["conv1x1"], networks=2, choices=design.RankChoices(channels=(20, 40), samples=64)
+    )
     assert again["curves"] == study["curves"]
 
 

@@ -14,7 +14,8 @@ from keras_lightnets.errors import UserError
 
 # Fewest channels of a block.
 _NARROWEST = 8
-_ATTEMPTS = 20000
+# Draws per network that is wanted.
+_ATTEMPTS = 200
 
 
 class Shape(NamedTuple):
@@ -96,13 +97,13 @@ class Space:
             UserError: if so many networks are not found.
         """
         found = {}
-        for _ in range(_ATTEMPTS):
-            if len(found) == count:
-                return found
+        for _ in range(_ATTEMPTS * count):
             shape = self._vary(parents[random.integers(len(parents))], random) if parents else self._draw(random)
             channels = self.channels(shape)
             if channels is not None and channels not in taken:
                 found.setdefault(channels, shape)
+            if len(found) == count:
+                return found
         raise UserError(
             f"Only {len(found)} of {count} networks of {self._blocks} blocks were found that have at most "
             f"{self._limits.params:,.0f} parameters and {self._limits.madds:,.0f} multiply-adds and use "
