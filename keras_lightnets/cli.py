@@ -382,7 +382,7 @@ def weights(as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")]
 
 
 _Size = Annotated[int, typer.Option(min=8, help="Side of the images in pixels.")]
-_Images = Annotated[int, typer.Option(min=0, help="Training images, 0 for all; a tenth of all others measures.")]
+_Images = Annotated[int, typer.Option(min=0, help="Training images, 0 for all but the tenth that measures accuracy.")]
 _Epochs = Annotated[int, typer.Option(min=1, help="Epochs of each training.")]
 _Batch = Annotated[int, typer.Option(min=2, help="Images per step.")]
 _Rate = Annotated[float, typer.Option(help="Peak learning rate.")]
@@ -526,16 +526,17 @@ def rank_study(
     if as_json:
         print(json.dumps(study, indent=2))
         return
-    ratios = list(dict.fromkeys(row["ratio"] for row in study["curves"]))
-    table = rich.table.Table("layer", "nonlinearity", caption=f"rank / output channels, (published); all in {output}")
-    for ratio in ratios[::3]:
+    shown = (0.1, 0.4, 0.7)
+    table = rich.table.Table("layer", "nonlinearity", caption=f"rank / output channels (published); all in {output}")
+    for ratio in shown:
         table.add_column(f"{ratio:g}", justify="right")
-    curves = {}
+    cells = {}
     for row in study["curves"]:
-        curves.setdefault((row["layer"], row["nonlinearity"]), []).append(row)
-    for names, rows in curves.items():
-        published = ("" if row["published"] is None else f" ({row['published']:.2f})" for row in rows[::3])
-        table.add_row(*names, *(f"{row['rank']:.2f}{text}" for row, text in zip(rows[::3], published, strict=True)))
+        if row["ratio"] in shown:
+            published = "" if row["published"] is None else f" ({row['published']:.2f})"
+            cells.setdefault((row["layer"], row["nonlinearity"]), []).append(f"{row['rank']:.2f}{published}")
+    for names, texts in cells.items():
+        table.add_row(*names, *texts)
     console.print(table)
 
 
