@@ -498,11 +498,11 @@ def rank_study(
     inputs: Annotated[str, typer.Option(help="uniform in [0, 1], or normal.")] = "uniform",
     weights: Annotated[str, typer.Option(help="normal, or uniform within 1 / sqrt(fan_in).")] = "normal",
     norm: Annotated[str, typer.Option(help="identity or batch.")] = "identity",
-    channels: Annotated[tuple[int, int], typer.Option(help="Fewest and most output channels.")] = (10, 150),
-    samples: Annotated[int, typer.Option(min=1, help="Input vectors; images with --side above 1.")] = 1024,
+    channels: Annotated[tuple[int, int], typer.Option(help="Fewest and most output channels.")] = (10, 100),
+    samples: Annotated[int, typer.Option(min=1, help="Input vectors; images with --side above 1.")] = 256,
     side: Annotated[int, typer.Option(min=1, help="Height and width of the images.")] = 1,
     expansion: Annotated[int, typer.Option(min=1, help="Expansion of the bottlenecks.")] = 2,
-    dtype: Annotated[str, typer.Option(help="float32 or float64.")] = "float64",
+    dtype: Annotated[str, typer.Option(help="float32 or float64.")] = "float32",
     tolerance: Annotated[
         float | None, typer.Option(help="Share of the largest singular value that counts (default: rounding).")
     ] = None,

@@ -112,7 +112,7 @@ REFUSALS = {
     "nonlinearity": (["--nonlinearity", "GELU"], "`nonlinearities` must be among Linear"),
     "inputs": (["--inputs", "ones"], "`inputs` must be one of uniform, normal"),
     "channels": (["--channels", "20", "10"], "`channels` must be two numbers, the smaller one first"),
-    "samples": (["--samples", "100"], "at least as many input vectors as channels, 150"),
+    "samples": (["--samples", "99"], "at least as many input vectors as channels, 100"),
 }
 
 

@@ -35,13 +35,13 @@ class RankChoices:
         weights: "normal" with variance 1, or "uniform" within 1 / sqrt(fan_in). Defaults to "normal".
         norm: "identity", as of batch normalisation that has seen no image, or "batch", by the statistics of the
             features. Defaults to "identity".
-        channels: smallest and largest number of output channels, drawn evenly. Defaults to (10, 150).
-        samples: int, number N of input vectors; with `side` > 1, of images. Defaults to 1024.
+        channels: smallest and largest number of output channels, drawn evenly. Defaults to (10, 100).
+        samples: int, number N of input vectors; with `side` > 1, of images. Defaults to 256.
         side: int, height and width of the images. Defaults to 1: a 3x3 kernel acts by its middle alone, as the paper's
             linear curves have it.
         expansion: int, of the inverted bottlenecks. Defaults to 2; with MobileNetV2's 6 they reach full rank far before
             the paper's.
-        dtype: "float32" or "float64". Defaults to "float64".
+        dtype: "float32" or "float64". Defaults to "float32".
         tolerance: float, share of the largest singular value above which one counts. Defaults to None: the longer
             side of the matrix times the precision of `dtype`.
     """
@@ -49,11 +49,11 @@ class RankChoices:
     inputs: str = "uniform"
     weights: str = "normal"
     norm: str = "identity"
-    channels: tuple[int, int] = (10, 150)
-    samples: int = 1024
+    channels: tuple[int, int] = (10, 100)
+    samples: int = 256
     side: int = 1
     expansion: int = 2
-    dtype: str = "float64"
+    dtype: str = "float32"
     tolerance: float | None = None
 
     def __post_init__(self):
