@@ -464,13 +464,14 @@ def factor_analysis(
     batch_size: _Batch = 64,
     learning_rate: _Rate = 0.05,
     seeds: _Seeds = 3,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the choice of images.")] = 0,
     workers: _Workers = None,
     as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
 ):
     """Compare expansion, channel ratio and nonlinearity at equal cost (ReXNet's Table 2)."""
     from keras_lightnets import design
 
-    training = design.Training(size, images, epochs, batch_size, learning_rate, seeds)
+    training = design.Training(size, images, epochs, batch_size, learning_rate, seeds, seed)
     console = rich.console.Console(quiet=as_json)
     found = design.factor_analysis(output, data, max_madds, training, features, workers, console)
     if as_json:

@@ -95,4 +95,5 @@ def channel_search(
         )
         results = {channels: trained[name] for channels, name in names.items()}
     costs = {channels: space.cost(channels) for channels in shapes}
-    return report(output, {"data": data, **training._asdict(), **settings}, results, costs, network)
+    settings = {"data": data, "candidates": candidates, **training._asdict(), **settings}
+    return report(output, settings, results, costs, network)
