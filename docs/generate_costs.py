@@ -15,9 +15,14 @@ those of convolutions, dense layers and Dynamic Shift-Max's mixing at batch 1. T
 """
 
 
+def page():
+    """Returns the page."""
+    return "\n".join([_HEAD, *(cost_table(name).to_markdown() for name in TABLES)])
+
+
 def main():
     """Writes the page."""
-    PAGE.write_text("\n".join([_HEAD, *(cost_table(name).to_markdown() for name in TABLES)]), encoding="utf-8")
+    PAGE.write_text(page(), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from keras import layers
 from typer.testing import CliRunner
 
 import keras_lightnets as kl
+from docs import generate_costs
 from keras_lightnets import design
 from keras_lightnets import layers as ours
 from keras_lightnets.cli import app
@@ -104,6 +105,11 @@ def test_published_tables(name):
     """A count agrees with what is printed, or the row says why it does not."""
     for row in design.cost_table(name).rows:
         assert any(cell.agreement == "differs" for cell in row.cells) == bool(row.why), row
+
+
+@pytest.mark.slow
+def test_the_page_is_up_to_date():
+    assert generate_costs.PAGE.read_text(encoding="utf-8") == generate_costs.page(), "run `make costs`"
 
 
 def test_the_command(tmp_path):
