@@ -20,7 +20,7 @@ from keras_lightnets.export.cutting import cut
 @pytest.fixture(scope="module")
 def model():
     """Layers that stay, that fuse, a Dynamic Shift-Max, and names that look like those TensorFlow makes up."""
-    inputs = keras.Input((32, 32, 3))
+    inputs = keras.Input((96, 96, 3))
     x = layers.Conv2D(16, 3, 2, "same", name="conv")(inputs)
     shortcut = x = layers.ReLU(6.0, name="conv_relu")(layers.BatchNormalization(name="conv_bn")(x))
     x = layers.DepthwiseConv2D(3, padding="same", name="conv_1")(x)
@@ -55,7 +55,7 @@ def test_the_pieces_are_the_network(model):
     content = profiling.tflite_content(model)
     pieces = cut(content, madds)
     assert {"conv", "conv_1", "shift_max", "conv_2", "logits"} <= {owner for owner, _ in pieces} <= set(madds)
-    image = np.random.default_rng(0).standard_normal((1, 32, 32, 3)).astype("float32")
+    image = np.random.default_rng(0).standard_normal((1, 96, 96, 3)).astype("float32")
     values = {}
     for piece in [piece for _, piece in pieces]:
         runner = Interpreter(model_content=piece)
