@@ -503,7 +503,7 @@ def rank_study(
     samples: Annotated[int, typer.Option(min=1, help="Input vectors; images with --side above 1.")] = 256,
     side: Annotated[int, typer.Option(min=1, help="Height and width of the images.")] = 1,
     expansion: Annotated[int, typer.Option(min=1, help="Expansion of the bottlenecks.")] = 2,
-    dtype: Annotated[str, typer.Option(help="float32 or float64.")] = "float64",
+    dtype: Annotated[str, typer.Option(help="float32 or float64.")] = "float32",
     tolerance: Annotated[
         float | None, typer.Option(help="Share of the largest singular value that counts (default: rounding).")
     ] = None,

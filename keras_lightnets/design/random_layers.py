@@ -28,7 +28,7 @@ _CHOICES = {
 
 @dataclass(frozen=True)
 class RankChoices:
-    """What the paper leaves open; the defaults come nearest to its curves among those that were tried.
+    """What the paper leaves open; of what was tried the defaults come near to its curves (docs/design.md).
 
     Attributes:
         inputs: "uniform" in [0, 1], as after a ReLU6 that is never reached, or "normal". Defaults to "uniform".
@@ -41,7 +41,7 @@ class RankChoices:
             linear curves have it.
         expansion: int, of the inverted bottlenecks. Defaults to 2; with MobileNetV2's 6 they reach full rank far before
             the paper's.
-        dtype: "float32" or "float64". Defaults to "float64".
+        dtype: "float32" or "float64". Defaults to "float32".
         tolerance: float, share of the largest singular value above which one counts. Defaults to None: the longer
             side of the matrix times the precision of `dtype`.
     """
@@ -53,7 +53,7 @@ class RankChoices:
     samples: int = 256
     side: int = 1
     expansion: int = 2
-    dtype: str = "float64"
+    dtype: str = "float32"
     tolerance: float | None = None
 
     def __post_init__(self):
