@@ -1,9 +1,22 @@
 """Keeps the logs of converters and delegates off the terminal."""
 
 import contextlib
+import io
 import os
 import sys
 import tempfile
+
+
+class _Diverted(io.TextIOBase):
+    """Standard output or error, diverted for a while; what a logger that keeps it says later takes the usual way."""
+
+    encoding = "utf-8"
+
+    def __init__(self, name, log):
+        self._name, self._log = name, log
+
+    def write(self, text):
+        return (getattr(sys, self._name) if self._log.closed else self._log).write(text)
 
 
 @contextlib.contextmanager
@@ -19,8 +32,8 @@ def quiet():
             # Python may write to copies of the descriptors, as the command does.
             with (
                 open(os.dup(log.fileno()), "w", buffering=1) as text,
-                contextlib.redirect_stdout(text),
-                contextlib.redirect_stderr(text),
+                contextlib.redirect_stdout(_Diverted("stdout", text)),
+                contextlib.redirect_stderr(_Diverted("stderr", text)),
             ):
                 yield
         except Exception as error:
