@@ -33,9 +33,26 @@ class Layout(NamedTuple):
     keras: bool = False
 
 
-def _each(name):
-    """Makes a function from layers to names of a function from one layer to its name."""
-    return lambda layers: {layer: name(layer) for layer in layers}
+def _blocks(outside, name):
+    """Makes a function from layers to names for networks of numbered blocks.
+
+    Args:
+        outside: dict of the names of the layers outside of blocks.
+        name: function of the number of a block, a layer without its prefix, and the set of all such layers there.
+    """
+
+    def modules(layers):
+        inside = {layer: layer.partition("_") for layer in layers if layer not in outside}
+        siblings = {
+            block: {rest for other, _, rest in inside.values() if other == block} for block, *_ in inside.values()
+        }
+        names = {layer: outside[layer] for layer in layers if layer in outside}
+        return names | {
+            layer: name(int(block.removeprefix("block")), rest, siblings[block])
+            for layer, (block, _, rest) in inside.items()
+        }
+
+    return modules
 
 
 # MicroNet: position in the authors' sequence `features.<block>.layers`, by type of block.
@@ -76,18 +93,10 @@ _MICRONET = {
 _DENSE = {"": "", "squeeze": ".0", "excite": ".2"}  # inside Dynamic Shift-Max
 
 
-def _micronet(layers):
-    names = {}
-    for layer in layers:
-        if layer in _MICRONET:
-            names[layer] = _MICRONET[layer]
-            continue
-        block, _, rest = layer.partition("_")
-        rest, _, dense = rest.partition("/")
-        kinds = {other.partition("_")[2] for other in layers if other.startswith(f"{block}_")}
-        rows = _FINAL if "squeeze" not in kinds else _MICRO if "expand" in kinds else _LITE
-        names[layer] = f"features.{block.removeprefix('block')}.layers.{rows[rest]}{_DENSE[dense]}"
-    return names
+def _micronet(block, layer, siblings):
+    layer, _, dense = layer.partition("/")
+    rows = _FINAL if "squeeze" not in siblings else _MICRO if "expand" in siblings else _LITE
+    return f"features.{block}.layers.{rows[layer]}{_DENSE[dense]}"
 
 
 # ReXNet: position in the authors' sequence `features.<block + 2>.out`, by type of block.
@@ -112,20 +121,9 @@ _REXNET = {
 _REXNET_LITE = {**_REXNET, "fc": "output.0", "fc_bn": "output.1", "predictions": "output.4"}
 
 
-def _rexnet(outside):
-    def modules(layers):
-        names = {}
-        for layer in layers:
-            if layer in outside:
-                names[layer] = outside[layer]
-                continue
-            block, _, rest = layer.partition("_")
-            number = int(block.removeprefix("block"))
-            rows = _FIRST if number == 1 else _SQUEEZED if f"{block}_se_squeeze" in layers else _PLAIN
-            names[layer] = f"features.{number + 2}.out.{rows[rest]}"
-        return names
-
-    return modules
+def _rexnet(block, layer, siblings):
+    rows = _FIRST if block == 1 else _SQUEEZED if "se_squeeze" in siblings else _PLAIN
+    return f"features.{block + 2}.out.{rows[layer]}"
 
 
 # The same in timm, under `features.<block - 1>`.
@@ -149,11 +147,8 @@ _TIMM = {
 }
 
 
-def _timm(layer):
-    if layer in _TIMM:
-        return _TIMM[layer]
-    block, _, rest = layer.partition("_")
-    return f"features.{int(block.removeprefix('block')) - 1}.{_TIMM_BLOCK[rest]}"
+def _timm(block, layer, _):
+    return f"features.{block - 1}.{_TIMM_BLOCK[layer]}"
 
 
 def _units(outside, unit, name):
@@ -165,7 +160,7 @@ def _units(outside, unit, name):
         stage, number, rest = re.fullmatch(r"stage(\d)_unit(\d)_(\w+)", layer).groups()
         return name(int(stage) - 1, int(number), unit[rest])
 
-    return _each(module)
+    return lambda layers: {layer: module(layer) for layer in layers}
 
 
 def _sequence(stage, unit, module):
@@ -244,7 +239,9 @@ _SHUFFLENET_NAMES = _units(_PYTORCHCV, _SHUFFLENET_UNIT, _dotted)
 _V2_NAMES = _units(_V2_PYTORCHCV, _V2_PYTORCHCV_UNIT, _dotted)
 _MEGVII_UNIT = _with_norms(compress="branch_main_1.0", depthwise="branch_main_1.3", expand="branch_main_2.0")
 
-_MICRONET_LAYOUTS = (Layout("the authors", "features.0.stem.0.conv.0.weight", _micronet, "classifier."),)
+_MICRONET_LAYOUTS = (
+    Layout("the authors", "features.0.stem.0.conv.0.weight", _blocks(_MICRONET, _micronet), "classifier."),
+)
 # By builder; a network that is not here takes Keras files only.
 LAYOUTS = {
     "MicroNetM0": _MICRONET_LAYOUTS,
@@ -252,11 +249,11 @@ LAYOUTS = {
     "MicroNetM2": _MICRONET_LAYOUTS,
     "MicroNetM3": _MICRONET_LAYOUTS,
     "ReXNet": (
-        Layout("the authors", "features.0.weight", _rexnet(_REXNET), "output."),
-        Layout("timm", "stem.conv.weight", _each(_timm), "head."),
+        Layout("the authors", "features.0.weight", _blocks(_REXNET, _rexnet), "output."),
+        Layout("timm", "stem.conv.weight", _blocks(_TIMM, _timm), "head."),
     ),
-    "ReXNetLite": (Layout("the authors", "features.0.weight", _rexnet(_REXNET_LITE), "output."),),
-    "ReXNetR": (Layout("timm", "stem.conv.weight", _each(_timm), "head."),),
+    "ReXNetLite": (Layout("the authors", "features.0.weight", _blocks(_REXNET_LITE, _rexnet), "output."),),
+    "ReXNetR": (Layout("timm", "stem.conv.weight", _blocks(_TIMM, _timm), "head."),),
     "ShuffleNet": (
         Layout("pytorchcv", "features.init_block.conv.weight", _SHUFFLENET_NAMES, "output."),
         Layout("tf2cv", "features/init_block/conv/kernel", _tf2cv(_SHUFFLENET_NAMES), "output1/", keras=True),
