@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import signal
 import sys
 import warnings
 from pathlib import Path
@@ -16,7 +17,6 @@ from keras_lightnets.errors import UserError
 
 app = typer.Typer(
     help="Ultra-light image classifiers: from a folder of images to a verified .tflite.",
-    no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -170,6 +170,7 @@ def train(
     except WorkerLostError as error:
         # TensorFlow cannot leave a broken cluster: the process begins anew, meets the restarted worker and resumes.
         print(f"{error} Waiting for it to come back.", file=sys.stderr)
+        os.dup2(sys.stderr.fileno(), 2)
         os.execv(sys.executable, sys.orig_argv)
     except KeyboardInterrupt:
         raise UserError(f"Interrupted: start the same command again to go on with {output}.") from None
@@ -541,17 +542,25 @@ def rank_study(
     console.print(table)
 
 
+# Typer has no public name for it.
+_UsageError = typer.BadParameter.__base__
+
+
 def main():
     """Runs the command; bad input ends in one line on standard error and exit status 1."""
     # Libraries log to the descriptor of standard error from C++; what Python writes there still arrives.
     sys.stderr = os.fdopen(os.dup(2), "w", buffering=1)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     warnings.simplefilter("ignore")
+    # Whoever ends a job politely is answered as Ctrl-C is.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        app()
+        sys.exit(app(sys.argv[1:] or ["--help"], standalone_mode=False))
+    except _UsageError as error:
+        fail(f"{error.format_message().rstrip('.')}. See {error.ctx.command_path} --help.")
     except (UserError, OSError) as error:
         fail(str(error))
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, typer.Abort):
         fail("interrupted")
 
 

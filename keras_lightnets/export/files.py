@@ -19,6 +19,8 @@ def replacing(path):
     path = Path(path)
     temporary = path.with_name(f".partial.{path.name}")
     try:
+        # That of a process that was killed.
+        _remove(temporary)
         yield temporary
         os.replace(temporary, path)
     except OSError as error:
@@ -26,9 +28,13 @@ def replacing(path):
             f"Cannot write {path}: {error.strerror or error}. Free space there, or choose another place."
         ) from error
     finally:
-        if temporary.is_dir():
-            shutil.rmtree(temporary)
-        temporary.unlink(missing_ok=True)
+        _remove(temporary)
+
+
+def _remove(path):
+    if path.is_dir():
+        shutil.rmtree(path)
+    path.unlink(missing_ok=True)
 
 
 def write_json(path, content):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from keras_lightnets.errors import UserError
 from keras_lightnets.export.files import replacing, write_json
+from keras_lightnets.training.drawing import draw_comparison, require_matplotlib
 from keras_lightnets.training.train import train
 
 _FLOAT = "model_float32.tflite"
@@ -34,6 +35,7 @@ def compare(names, output, config=None, console=None):
     >>> config = load_recipe("cifar10", data="tfds:cifar10")
     >>> compare(["MicroNetM0", "MobileNetV2-alpha=0.35"], "out", config)[0]["model"]
     """
+    require_matplotlib("picture of the comparison")
     output = Path(output)
     if len(names) < 2:
         raise UserError("A comparison needs at least two runs or networks.")
@@ -60,7 +62,7 @@ def compare(names, output, config=None, console=None):
         writer = csv.DictWriter(file, rows[0])
         writer.writeheader()
         writer.writerows(rows)
-    _draw(rows, output / "comparison.png")
+    draw_comparison(rows, output / "comparison.png")
     return rows
 
 
@@ -79,20 +81,3 @@ def _row(name, report):
         "size_bytes": exports[_FLOAT]["size_bytes"],
         "int8_top1": exports.get("model_int8.tflite", {}).get("accuracy"),
     }
-
-
-def _draw(rows, path):
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(12, 4), layout="constrained")
-    units = {"madds": (1e6, "multiply-adds, millions"), "parameters": (1e6, "parameters, millions")}
-    units["latency_ms"] = (1, "latency, ms (one image, one thread)")
-    for axes, (key, (unit, label)) in zip(figure.subplots(1, 3, sharey=True), units.items(), strict=True):
-        for row in rows:
-            axes.plot(row[key] / unit, 100 * row["top1"], "o")
-            axes.annotate(row["name"], (row[key] / unit, 100 * row["top1"]), (4, 4), textcoords="offset points")
-        axes.margins(0.25)
-        axes.set_xlabel(label)
-    figure.axes[0].set_ylabel("top-1, %")
-    with replacing(path) as temporary:
-        figure.savefig(temporary, dpi=120)

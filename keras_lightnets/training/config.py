@@ -57,7 +57,8 @@ class Config:
         decay: what is decayed: "kernels" (two dimensions or more), "pointwise" (kernels but those of depthwise
             convolutions) or "all". Defaults to "kernels".
         label_smoothing: float in [0, 1). Defaults to 0.0.
-        clip_norm: largest norm of all gradients together, or 0 for no limit. Defaults to 0.0.
+        clip_norm: largest norm of the gradients of all variables and replicas together, or 0 for no limit. Defaults to
+            0.0.
         ema: momentum of the moving average of the weights that is validated and exported, or 0. Defaults to 0.0.
         norm_momentum: momentum of the statistics of batch normalisation while training, or 0 for the network's own.
             That of MobileNet V2 and V3, 0.999, takes thousands of steps to forget its start. Defaults to 0.0.

@@ -14,7 +14,7 @@ from keras_lightnets.export.interpreter import TFLiteModel, latencies
 from keras_lightnets.export.saved_model import to_saved_model
 from keras_lightnets.export.tflite import CALIBRATION_IMAGES, QUANTIZATIONS, static_graph, write_tflite
 from keras_lightnets.training.card import model_card
-from keras_lightnets.training.logs import draw_curve
+from keras_lightnets.training.drawing import can_draw, draw_curve
 from keras_lightnets.training.measures import predict_source, summarize
 from keras_lightnets.training.models import copy_backbone
 from keras_lightnets.training.pipeline import evaluation_batches, training_batches
@@ -79,7 +79,8 @@ def deliver(model, config, data, about, step):
         "exports": exports,
         "failed_exports": failed,
     }
-    draw_curve(report["history"], output / "training_curve.png")
+    if can_draw():
+        draw_curve(report["history"], output / "training_curve.png")
     with replacing(output / "model_card.md") as temporary:
         temporary.write_text(model_card(report), encoding="utf-8")
     write_json(output / "report.json", report)

@@ -10,6 +10,7 @@ import keras
 import tensorflow as tf
 
 from keras_lightnets.errors import UserError
+from keras_lightnets.training.slurm import slurm_cluster
 
 
 class WorkerLostError(UserError):
@@ -87,7 +88,8 @@ def distribute(name="auto", worker_timeout=300):
 
     Args:
         name: "none" for one device; "mirrored" for every GPU, or every logical CPU, of this machine; "multiworker" for
-            the workers of TF_CONFIG or Slurm; "tpu"; "auto" for the one that fits what is found. Defaults to "auto".
+            the workers of TF_CONFIG or the tasks of a Slurm job step, each with all the GPUs that it sees; "tpu";
+            "auto" for the one that fits what is found. Defaults to "auto".
         worker_timeout: int, seconds to wait for every other worker. Defaults to 300.
 
     Raises:
@@ -129,14 +131,15 @@ def _devices():
 
 def _cluster():
     """Returns the addresses of the workers and the number of this one, or None outside a cluster."""
-    if "TF_CONFIG" not in os.environ and int(os.environ.get("SLURM_NTASKS", 1)) > 1:
-        resolver = tf.distribute.cluster_resolver.SlurmClusterResolver()
-        cluster = {"worker": resolver.cluster_spec().as_dict()["worker"]}
-        os.environ["TF_CONFIG"] = json.dumps(
-            {"cluster": cluster, "task": {"type": "worker", "index": int(os.environ["SLURM_PROCID"])}}
-        )
     if "TF_CONFIG" not in os.environ:
-        return None
+        cluster = slurm_cluster()
+        if cluster is None:
+            return None
+        addresses, worker = cluster
+        # TensorFlow reads it.
+        os.environ["TF_CONFIG"] = json.dumps(
+            {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": worker}}
+        )
     try:
         described = json.loads(os.environ["TF_CONFIG"])
         kinds, task = set(described.get("cluster", {})), described.get("task", {})

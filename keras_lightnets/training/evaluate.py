@@ -10,10 +10,10 @@ from keras_lightnets.errors import UserError
 from keras_lightnets.export.files import read_metadata, write_json
 from keras_lightnets.export.interpreter import TFLiteModel
 from keras_lightnets.training.config import Evaluation
+from keras_lightnets.training.drawing import draw_confusion, require_matplotlib
 from keras_lightnets.training.measures import (
     class_table,
     confusion_matrix,
-    draw_confusion,
     predict_source,
     summarize,
     write_class_table,
@@ -29,8 +29,7 @@ def evaluate(model, data, output, split="test", seed=0, holdout=0.0):
     Args:
         model: str or Path of a `.keras` or `.tflite` file that keras-lightnets wrote.
         data: str, as in `open_data`. Its classes must be those of the model.
-        output: str or Path of the folder to write: `evaluation.json`, `classes.csv` and, with matplotlib,
-            `confusion.png`.
+        output: str or Path of the folder to write: `evaluation.json`, `classes.csv` and `confusion.png`.
         split: "train", "validation" or "test". Defaults to "test".
         seed: int, seed of the split of the run. Defaults to 0.
         holdout: float, share held out in the run. Defaults to 0.0.
@@ -45,6 +44,7 @@ def evaluate(model, data, output, split="test", seed=0, holdout=0.0):
 
     >>> evaluate("out/model_int8.tflite", "tfds:cifar10", "out/int8")["top1"]
     """
+    require_matplotlib("confusion matrix")
     path = Path(model)
     network, metadata = _load(path)
     opened = open_data(data, seed, holdout)
@@ -54,13 +54,13 @@ def evaluate(model, data, output, split="test", seed=0, holdout=0.0):
         )
     if split not in opened.splits:
         raise UserError(f"{data} has no split {split!r}. It has: {', '.join(opened.splits)}.")
+    output = Path(output)
+    output.mkdir(parents=True, exist_ok=True)
     about = metadata["input"]
     how = Evaluation(about["size"], about.get("crop", 1.0), Preprocessing(about["mean"], about["std"]), _BATCH)
     scores, labels = predict_source(network, opened.splits[split], len(opened.classes), how)
     matrix = confusion_matrix(scores, labels)
     rows = class_table(matrix, opened.classes)
-    output = Path(output)
-    output.mkdir(parents=True, exist_ok=True)
     result = {"model": str(path), "data": data, "split": split, **summarize(scores, labels), "classes": rows}
     draw_confusion(matrix, opened.classes, output / "confusion.png")
     write_class_table(rows, output / "classes.csv")

@@ -1,7 +1,6 @@
 """Fine-tuning on a folder of images, from the files to verified exports."""
 
 import dataclasses
-import importlib.util
 import tempfile
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from keras_lightnets.training.checkpoint import Checkpoint, best_epoch
 from keras_lightnets.training.config import Config
 from keras_lightnets.training.delivery import deliver
 from keras_lightnets.training.distribution import distribute
+from keras_lightnets.training.drawing import require_matplotlib
 from keras_lightnets.training.folder import decode, read_folder
 from keras_lightnets.training.loop import Phase, run_phases
 from keras_lightnets.training.progress import Progress
@@ -51,8 +51,7 @@ def finetune(options, resume=False, console=None):
     >>> report = finetune(Options("MicroNetM0", data="photos", output="out", size=64))
     >>> report["test_accuracy"]
     """
-    if importlib.util.find_spec("matplotlib") is None:
-        raise UserError("The training curve needs matplotlib: pip install 'keras_lightnets[plot]'.")
+    require_matplotlib("training curve")
     progress = Progress(console or rich.console.Console(quiet=True))
     settings = {name: value for name, value in vars(options).items() if name not in ("data", "output")}
     checkpoint = Checkpoint(options.output, settings)
@@ -61,6 +60,7 @@ def finetune(options, resume=False, console=None):
     config = _config(options, images=len(folder.splits["train"].paths))
     keras.utils.set_random_seed(options.seed)
     model = models.build_with_new_head(config, len(folder.classes), activation=None, weights=options.weights)
+    models.set_batch_norm(model, config)
     progress.split(folder, options.seed)
     with tempfile.TemporaryDirectory(prefix="keras-lightnets-") as cache:
         try:
@@ -100,6 +100,7 @@ def _config(options, images):
         weight_decay=0.02,
         decay="all",
         warmup_epochs=0.1 * options.epochs,
+        norm_momentum=0.9,
         crop_area=0.5,
         eval_crop=1.0,
         holdout=0.1,

@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_lightnets.errors import UserError
+from keras_lightnets.export.files import replacing
 from keras_lightnets.training.checkpoint import best_epoch
 from keras_lightnets.training.distribution import WorkerLostError
 from keras_lightnets.training.logs import write_logs
@@ -75,6 +76,8 @@ def _run_phase(model, phase, first_epoch, data, config, distribution, checkpoint
                 keras.metrics.CategoricalCrossentropy(name="cross_entropy", from_logits=True),
             ],
             steps_per_execution=config.steps_per_execution,
+            # Keras leaves it out under a strategy too, where it knows of one.
+            jit_compile="auto" if distribution.replicas == 1 else False,
         )
     watched = {
         "x": distribution.dataset(
@@ -193,7 +196,8 @@ class _Course(keras.callbacks.Callback):
         if self._checkpoint.step:
             path = output / "last_good.weights.h5"
             if self._distribution.chief:
-                self._network.save_weights(path)
+                with replacing(path) as temporary:
+                    self._network.save_weights(temporary)
             kept = f"the weights of step {self._checkpoint.step} are in {path}"
         raise UserError(
             f"{what} is not finite at step {step}; {kept}. Lower learning_rate, lengthen warmup_epochs, or set "

@@ -1,11 +1,10 @@
 """How good a classifier is: top-1, top-5, class by class, and whether its probabilities can be believed."""
 
 import csv
-import importlib.util
 
 import numpy as np
+import tensorflow as tf
 
-from keras_lightnets.errors import UserError
 from keras_lightnets.export.files import replacing
 from keras_lightnets.training.pipeline import evaluation_batches
 
@@ -13,11 +12,19 @@ _BINS = 15
 
 
 def predict_source(model, source, classes, evaluation):
-    """Returns the scores `(n, classes)` of every image of a `Source`, and the class numbers `(n,)`."""
+    """Returns the scores `(n, classes)` of every image of a `Source`, and the class numbers `(n,)`.
+
+    Raises:
+        UserError: names an image that cannot be read.
+    """
     images = evaluation_batches(source, classes, evaluation).map(lambda image, label, weight: image)
     labels = source.ordered(None).map(lambda key, label: label)
-    scores = model.predict(images, verbose=0)[: source.count]
-    return scores, np.fromiter(labels.as_numpy_iterator(), "int64", source.count)
+    try:
+        scores = model.predict(images, verbose=0)[: source.count]
+        return scores, np.fromiter(labels.as_numpy_iterator(), "int64", source.count)
+    except tf.errors.OpError:
+        source.check()
+        raise
 
 
 def summarize(scores, labels):
@@ -74,24 +81,3 @@ def write_class_table(rows, path):
         writer = csv.DictWriter(file, rows[0])
         writer.writeheader()
         writer.writerows(rows)
-
-
-def draw_confusion(matrix, classes, path):
-    """Draws the confusion matrix, each row as shares of its class, into a PNG file."""
-    if importlib.util.find_spec("matplotlib") is None:
-        raise UserError("The confusion matrix needs matplotlib: pip install 'keras_lightnets[plot]'.")
-    from matplotlib.figure import Figure
-
-    side = min(12, 3 + 0.35 * len(classes))
-    figure = Figure(figsize=(side + 1, side), layout="constrained")
-    axes = figure.subplots()
-    shares = matrix / np.maximum(matrix.sum(1, keepdims=True), 1)
-    figure.colorbar(axes.imshow(shares, vmin=0, vmax=1, cmap="Blues"), label="share of the class")
-    # More names than this would overlap.
-    if len(classes) <= 30:
-        axes.set_xticks(range(len(classes)), classes, rotation=90)
-        axes.set_yticks(range(len(classes)), classes)
-    axes.set_xlabel("predicted")
-    axes.set_ylabel("right")
-    with replacing(path) as temporary:
-        figure.savefig(temporary, dpi=120)

@@ -1,11 +1,25 @@
 """The networks that are trained, and which of their layers are."""
 
+import contextlib
+
 import keras
 
 from keras_lightnets.errors import UserError
 
 _HEAD = ("head_dropout", "predictions")
 _DROPOUT = 0.2
+
+
+@contextlib.contextmanager
+def precision(config):
+    """Builds what is built inside for the precision of a `Config`."""
+    before = keras.config.dtype_policy()
+    try:
+        if config.mixed_precision:
+            keras.config.set_dtype_policy("mixed_float16")
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
 def build(config, classes, activation="softmax", weights=None):

@@ -51,14 +51,21 @@ def learning_rate(config, peak, epochs, steps_per_epoch):
     return WarmUp(schedule, peak, warm_up) if warm_up else schedule
 
 
-class _DecayedGradients:
-    """Weight decay that is part of the gradient, as in the papers; Keras' own is decoupled from it."""
+class _Gradients:
+    """What the papers do with the gradients of the whole batch before a step.
+
+    Weight decay is part of them, where Keras' own is decoupled, and their norm is limited over all replicas together,
+    where Keras limits what each replica found.
+    """
 
     coupled_decay, decayed = 0.0, frozenset()
 
     def apply(self, grads, trainable_variables=None):
-        # The gradients of all replicas are summed afterwards.
-        decay = self.coupled_decay / tf.distribute.get_strategy().num_replicas_in_sync
+        replicas = tf.distribute.get_strategy().num_replicas_in_sync
+        if self.global_clipnorm and replicas > 1:
+            # They are summed over the replicas after the clipping: of equal ones the sum has `replicas` times the norm.
+            grads = tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.MEAN, grads)
+        decay = self.coupled_decay / replicas
         grads = [
             gradient + decay * ops.cast(variable, gradient.dtype) if variable.path in self.decayed else gradient
             for gradient, variable in zip(grads, trainable_variables, strict=True)
@@ -66,12 +73,24 @@ class _DecayedGradients:
         super().apply(grads, trainable_variables)
 
 
-class _SGD(_DecayedGradients, keras.optimizers.SGD):
+class _SGD(_Gradients, keras.optimizers.SGD):
     pass
 
 
-class _RMSprop(_DecayedGradients, keras.optimizers.RMSprop):
+class _RMSprop(_Gradients, keras.optimizers.RMSprop):
     pass
+
+
+class _AdamW(_Gradients, keras.optimizers.AdamW):
+    pass
+
+
+class _LossScale(keras.optimizers.LossScaleOptimizer):
+    """Leaves out a step whose gradients overflow on any replica; Keras' own looks at the first alone."""
+
+    def check_finite(self, grads):
+        finite = ops.cast(super().check_finite(grads), "float32")
+        return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.MEAN, finite) == 1.0
 
 
 def make_optimizer(config, model, rate):
@@ -82,15 +101,17 @@ def make_optimizer(config, model, rate):
         model: `keras.Model`, its layers already marked as trainable or not.
         rate: float or schedule.
     """
+    # In `_Gradients` each replica clips its share.
+    replicas = tf.distribute.get_strategy().num_replicas_in_sync
     common = {
         "learning_rate": rate,
-        "global_clipnorm": config.clip_norm or None,
+        "global_clipnorm": config.clip_norm / replicas or None,
         "use_ema": config.ema > 0,
         "ema_momentum": config.ema or 0.99,
     }
     decayed = decayed_paths(model, config.decay)
     if config.optimizer == "adamw":
-        optimizer = keras.optimizers.AdamW(weight_decay=config.weight_decay, epsilon=config.epsilon, **common)
+        optimizer = _AdamW(name="adamw", weight_decay=config.weight_decay, epsilon=config.epsilon, **common)
         optimizer.exclude_from_weight_decay(var_list=[v for v in model.trainable_variables if v.path not in decayed])
     elif config.optimizer == "rmsprop":
         optimizer = _RMSprop(name="rmsprop", rho=config.rho, momentum=config.momentum, epsilon=config.epsilon, **common)
@@ -99,7 +120,7 @@ def make_optimizer(config, model, rate):
     if config.weight_decay and config.optimizer != "adamw":
         optimizer.coupled_decay, optimizer.decayed = config.weight_decay, decayed
     if config.mixed_precision:
-        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+        optimizer = _LossScale(optimizer)
     optimizer.build(model.trainable_variables)
     return optimizer
 

@@ -11,7 +11,18 @@ from keras_lightnets.export.files import replacing, write_json
 _FILES = ("model.keras", "backbone.weights.h5", "labels.txt", "model_card.md", "report.json", "training_curve.png")
 
 
-def release(run, folder="saved_models", name=None):
+def released_path(run, folder):
+    """Returns the Path that a run has in a folder of released models."""
+    return Path(folder) / Path(run).resolve().name
+
+
+def check_name(run, folder):
+    """Raises a UserError if a model of the name of `run` is in the folder of released models already."""
+    if (target := released_path(run, folder)).exists():
+        raise UserError(f"{target} is released already. Remove it, or choose another name for the output.")
+
+
+def release(run, folder):
     """Adds a finished run to a folder of released models.
 
     The exports, their verification, the weights and the card are copied to a folder of the run's name, and an entry
@@ -19,8 +30,7 @@ def release(run, folder="saved_models", name=None):
 
     Args:
         run: str or Path of the output folder of a finished run.
-        folder: str or Path. Defaults to "saved_models".
-        name: str, name of the released model. Defaults to None: the name of the output folder.
+        folder: str or Path.
 
     Returns:
         The Path of the released model.
@@ -32,9 +42,8 @@ def release(run, folder="saved_models", name=None):
     if not (run / "report.json").is_file():
         raise UserError(f"{run} holds no finished run: report.json is missing.")
     report = json.loads((run / "report.json").read_text())
-    target = folder / (name or run.resolve().name)
-    if target.exists():
-        raise UserError(f"{target} is released already. Remove it, or give the run another name.")
+    check_name(run, folder)
+    target = released_path(run, folder)
     folder.mkdir(parents=True, exist_ok=True)
     exports = [export["path"] for export in report["exports"]]
     with replacing(target) as temporary:

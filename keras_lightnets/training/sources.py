@@ -239,7 +239,7 @@ def from_builder(builder, holdout=0.0, shuffle_buffer=16384):
         shuffle_buffer: as in `open_data`. Defaults to 16384.
 
     Raises:
-        UserError: if it has no images and labels, or no training split.
+        UserError: if it has no images and labels, no training split, or a class without training images.
     """
     import tensorflow_datasets as tfds
 
@@ -257,13 +257,37 @@ def from_builder(builder, holdout=0.0, shuffle_buffer=16384):
         parts |= {"train": f"train[{percent}%:]", "validation": f"train[:{percent}%]"}
     encoded = not isinstance(builder, tfds.folder_dataset.ImageFolder)
 
-    def source(split):
-        count = builder.info.splits[split].num_examples
-        records = builder.as_dataset(
+    def records_of(split):
+        return builder.as_dataset(
             split=split, shuffle_files=False, decoders={"image": tfds.decode.SkipDecoding()} if encoded else None
         ).map(lambda example: (example["image"], example["label"]))
-        return Source(count, _sequential(records, min(shuffle_buffer, count)), lambda key: key, check=lambda: None)
 
+    def source(split):
+        records, count = records_of(split), builder.info.splits[split].num_examples
+
+        def check():
+            good = 0
+            try:
+                for image, _ in records:
+                    if encoded:
+                        tf.io.decode_image(image, channels=3, expand_animations=False)
+                    good += 1
+            except tf.errors.OpError as error:
+                raise UserError(
+                    f"{builder.name}, {split}: damaged after {good} records ({_first_line(error)})."
+                ) from error
+
+        return Source(count, _sequential(records, min(shuffle_buffer, count)), lambda key: key, check)
+
+    missing = set(range(features["label"].num_classes))
+    # Data sets are mixed when they are written, so that the first records have all the classes.
+    for _, label in records_of("train").as_numpy_iterator():
+        missing.discard(int(label))
+        if not missing:
+            break
+    if missing:
+        name = features["label"].names[min(missing)]
+        raise UserError(f"{builder.name} has no training image of class {name!r}: every class needs one.")
     return _data(features["label"].names, {part: source(split) for part, split in parts.items()})
 
 

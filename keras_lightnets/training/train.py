@@ -15,6 +15,7 @@ from keras_lightnets.training.distribution import distribute
 from keras_lightnets.training.loop import Phase, run_phases
 from keras_lightnets.training.pipeline import steps_per_epoch
 from keras_lightnets.training.progress import Progress
+from keras_lightnets.training.release import check_name, released_path
 from keras_lightnets.training.release import release as release_run
 from keras_lightnets.training.sources import open_data
 
@@ -54,7 +55,11 @@ def train(config, console=None, release=None):
     settings = {name: value for name, value in dataclasses.asdict(config).items() if name not in _ELSEWHERE}
     if finished := _finished(config, settings):
         Progress(console or rich.console.Console(quiet=True)).result(finished, config.output)
+        if release is not None and not released_path(config.output, release).exists():
+            release_run(config.output, release)
         return finished
+    if release is not None:
+        check_name(config.output, release)
     distribution = distribute(config.strategy, config.worker_timeout)
     distribution.check_batch(config.batch_size)
     progress = Progress(console if console and distribution.chief else rich.console.Console(quiet=True))
@@ -64,14 +69,8 @@ def train(config, console=None, release=None):
     data = open_data(config.data, config.seed, config.holdout, config.shuffle_buffer)
     steps = steps_per_epoch(data.splits["train"], config)
     keras.utils.set_random_seed(config.seed)
-    policy = keras.mixed_precision.dtype_policy()
-    try:
-        if config.mixed_precision:
-            keras.mixed_precision.set_dtype_policy("mixed_float16")
-        with distribution.strategy.scope():
-            model = models.build(config, len(data.classes), None, config.weights)
-    finally:
-        keras.mixed_precision.set_dtype_policy(policy)
+    with distribution.strategy.scope(), models.precision(config):
+        model = models.build(config, len(data.classes), None, config.weights)
     models.set_batch_norm(model, config)
     checkpoint.open(data.identity)
     progress.plan(config, data, distribution, steps, checkpoint.step)
