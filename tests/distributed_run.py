@@ -1,7 +1,6 @@
-"""Trains a tiny network for 20 steps by a strategy: python -m tests.distributed_run STRATEGY OUTPUT
+"""Trains a tiny network for 20 steps by a strategy: python -m tests.distributed_run STRATEGY OUTPUT [NAME=VALUE ...]
 
-In the environment LOGICAL_CPUS splits the CPU, and EPOCHS makes the run longer. Every worker writes its weights to
-OUTPUT.worker<N>.npz.
+LOGICAL_CPUS in the environment splits the CPU. Every worker writes its weights to OUTPUT.worker<N>.npz.
 """
 
 import os
@@ -23,7 +22,7 @@ from keras_lightnets.training.sources import Data, arrays
 SETTINGS = {
     **{"model": "MobileNet-alpha=0.25", "size": 16, "batch_size": 32, "base_batch": 32, "epochs": 20},
     **{"learning_rate": 0.1, "weight_decay": 1e-3, "crop_area": 1.0, "eval_crop": 1.0, "flip": False},
-    **{"sync_batch_norm": True, "holdout": 0.1},
+    **{"sync_batch_norm": True, "holdout": 0.1, "clip_norm": 0.5, "ema": 0.5},
 }
 
 
@@ -50,7 +49,7 @@ def run(strategy, output, **settings):
     distribution = distribute(config.strategy, config.worker_timeout)
     distribution.check_batch(config.batch_size)
     keras.utils.set_random_seed(0)
-    with distribution.strategy.scope():
+    with distribution.strategy.scope(), models.precision(config):
         model = network()
     models.set_batch_norm(model, config)
     checkpoint = Checkpoint(output, {}, distribution.chief)
@@ -69,6 +68,6 @@ if __name__ == "__main__":
         parts = [tf.config.LogicalDeviceConfiguration()] * int(os.environ["LOGICAL_CPUS"])
         tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], parts)
     try:
-        run(*sys.argv[1:], epochs=os.environ.get("EPOCHS", SETTINGS["epochs"]))
+        run(*sys.argv[1:3], **dict(setting.split("=") for setting in sys.argv[3:]))
     except WorkerLostError:
         os.execv(sys.executable, sys.orig_argv)

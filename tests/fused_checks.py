@@ -5,7 +5,7 @@ import numpy as np
 
 from keras_lightnets import layers
 from keras_lightnets.export import fuse
-from tests.seeded import seeded_images
+from tests.seeded import run, seeded_images
 
 # Of the largest logit: the rounding of float32 sums in another order.
 TOLERANCE = 2e-5
@@ -13,7 +13,7 @@ TOLERANCE = 2e-5
 
 def fused_difference(model, expected):
     """Largest difference of the outputs of `model` on the seeded images from `expected`, relative to the largest."""
-    outputs = model.predict(seeded_images((len(expected), *model.input_shape[1:])), verbose=0)
+    outputs = run(model, seeded_images((len(expected), *model.input_shape[1:])))
     return np.abs(outputs - expected).max() / np.abs(expected).max()
 
 
@@ -26,7 +26,7 @@ def check_fused(model, expected):
     assert not any(
         isinstance(layer, keras.layers.BatchNormalization | layers.DynamicShiftMax) for layer in fused.layers
     )
-    outputs = fused.predict(seeded_images((len(expected), *model.input_shape[1:])), verbose=0)
+    outputs = run(fused, seeded_images((len(expected), *model.input_shape[1:])))
     assert np.abs(outputs - expected).max() < TOLERANCE * np.abs(expected).max()
     np.testing.assert_array_equal(outputs.argmax(-1), expected.argmax(-1))
     return fused

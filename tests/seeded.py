@@ -81,3 +81,8 @@ def calibrated_scales(model, images):
 def seeded_images(shape, seed=0):
     """Returns float32 images with standard normal pixels."""
     return np.random.RandomState(seed).standard_normal(shape).astype("float32")
+
+
+def run(model, images):
+    """Returns the outputs of `model` for one batch as arrays, without a graph, which would take seconds to trace."""
+    return keras.tree.map_structure(keras.ops.convert_to_numpy, model(images, training=False))

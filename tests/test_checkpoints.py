@@ -12,7 +12,7 @@ import keras_lightnets as kl
 from tests.goldens.derive import IMAGES, STEP, TOLERANCE, relative_difference
 from tests.goldens.derive_checkpoints import FILE, ROWS, images_for, inventory, save_torch, seeded
 from tests.goldens.torch_weights import checkpoint
-from tests.seeded import seed_weights
+from tests.seeded import run, seed_weights
 
 GOLDENS = json.loads(FILE.read_text())
 # tf2cv's groups, and PyTorch's names with BGR pixels and another order of channels.
@@ -60,7 +60,7 @@ def test_logits(row, tmp_path):
     assert images.shape == IMAGES or row.publisher == "tf2cv"
     arguments = {**row.arguments, "input_shape": images.shape[1:], "classifier_activation": None}
     network = row.builder(**arguments, weights=path)
-    logits = network.predict(images, verbose=0)
+    logits = run(network, images)
     assert relative_difference(logits[:, ::STEP], np.array(golden["logits"])) < TOLERANCE
     if row.publisher in ("megvii", "torchvision"):
         # What Keras writes of another order of the channels is read in that order again.

@@ -7,7 +7,7 @@ import pytest
 
 from tests.fused_checks import check_fused
 from tests.goldens.derive import FOLDER, IMAGES, STEP, TOLERANCE, build, relative_difference
-from tests.seeded import seed_weights, seeded_images
+from tests.seeded import run, seed_weights, seeded_images
 from tests.zoo import ZOO
 
 GOLDENS = {name: golden for path in FOLDER.glob("*.json") for name, golden in json.loads(path.read_text()).items()}
@@ -30,7 +30,7 @@ def test_logits(case):
     golden = GOLDENS[case.id]
     model = build(case)
     seed_weights(model, golden["scales"])
-    logits = model.predict(seeded_images(IMAGES), verbose=0)
+    logits = run(model, seeded_images(IMAGES))
     assert logits.shape == (2, 1000)
     assert relative_difference(logits[:, ::STEP], np.array(golden["logits"])) < TOLERANCE
     # The inference graph of the same network is a rewrite, not an approximation.

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import keras_lightnets as kl
-from tests.seeded import seed_weights, seeded_images
+from tests.seeded import run, seed_weights, seeded_images
 
 REPOSITORY = "someone/tiny-photos"
 COMMIT = "a" * 40
@@ -111,13 +111,13 @@ def test_there_and_back(hub, monkeypatch, tmp_path):
         assert part in card, part
 
     images = seeded_images((2, 32, 32, 3))
-    expected = model.predict(images, verbose=0)
-    np.testing.assert_array_equal(kl.weights.from_hub(REPOSITORY).predict(images, verbose=0), expected)
+    expected = run(model, images)
+    np.testing.assert_array_equal(run(kl.weights.from_hub(REPOSITORY), images), expected)
     assert list((tmp_path / "models" / "hub").rglob("model.keras"))
     # From the cache alone.
     monkeypatch.setenv("KERAS_LIGHTNETS_OFFLINE", "1")
     monkeypatch.setenv("KERAS_LIGHTNETS_MIRROR", "http://127.0.0.1:9")
-    np.testing.assert_array_equal(kl.weights.from_hub(REPOSITORY).predict(images, verbose=0), expected)
+    np.testing.assert_array_equal(run(kl.weights.from_hub(REPOSITORY), images), expected)
     with pytest.raises(ValueError, match="KERAS_LIGHTNETS_OFFLINE is set: unset it to upload"):
         kl.weights.push_to_hub(model, REPOSITORY, "MobileNet", "mit", "nowhere")
     with pytest.raises(ValueError, match="Cannot load someone/else from the hub: "):

@@ -13,7 +13,7 @@ import pytest
 import keras_lightnets as kl
 from keras_lightnets.applications import mobilenet, mobilenet_v2, mobilenet_v3
 from keras_lightnets.weights import download
-from tests.seeded import seed_weights, seeded_images
+from tests.seeded import run, seed_weights, seeded_images
 from tests.zoo import ZOO
 
 MOBILENETS = [case for case in ZOO if case.build.__name__.startswith("MobileNet")]
@@ -85,14 +85,14 @@ def test_same_network(case, tmp_path):
     theirs = reference(case.build)(**case.kwargs, **arguments, weights=None)
     images = seeded_images(IMAGES)
     randomise(theirs, images)
-    expected = theirs.predict(images, verbose=0)
+    expected = run(theirs, images)
     # Else equal logits would prove little.
     assert np.abs(expected[0] - expected[1]).max() > 0.1
 
     theirs.save(tmp_path / "theirs.h5", include_optimizer=False)
     ours = case.build(**case.kwargs, **arguments, weights=str(tmp_path / "theirs.h5"))
     assert_same_layers(ours, theirs)
-    np.testing.assert_allclose(ours.predict(images, verbose=0), expected, rtol=0, atol=1e-5)
+    np.testing.assert_allclose(run(ours, images), expected, rtol=0, atol=1e-5)
 
     theirs.save_weights(tmp_path / "theirs.weights.h5")
     ours.set_weights([array + 1.0 for array in ours.get_weights()])
@@ -160,7 +160,7 @@ def test_preprocessing_is_in_mobilenet_v3():
     without = kl.MobileNetV3Small(weights=None, input_shape=(64, 64, 3), include_preprocessing=False)
     without.set_weights(with_it.get_weights())
     scaled = mobilenet_v2.preprocess_input(pixels)
-    np.testing.assert_allclose(without.predict(scaled, verbose=0), with_it.predict(pixels, verbose=0), atol=1e-6)
+    np.testing.assert_allclose(run(without, scaled), run(with_it, pixels), atol=1e-6)
 
 
 @pytest.mark.parametrize("module", (mobilenet, mobilenet_v2, mobilenet_v3), ids=lambda module: module.__name__)
@@ -391,7 +391,7 @@ def test_ablations(row):
     assert cost.madds == row.madds == pytest.approx(row.printed_madds * 1e6, rel=0.002)
     features = row.builder(alpha=0.25, include_top=False, input_shape=(123, 123, 3), pooling="avg")
     assert features.name.endswith("_mobilenet_0.25_123")
-    assert features.predict(seeded_images((2, 123, 123, 3)), verbose=0).shape == (2, 256)
+    assert run(features, seeded_images((2, 123, 123, 3))).shape == (2, 256)
     with pytest.raises(ValueError, match="none are released"):
         row.builder(weights="imagenet")
 

@@ -1,14 +1,17 @@
 """The package as users get it."""
 
 import json
+import logging
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from typer.testing import CliRunner
 
 from keras_lightnets.cli import app
+from keras_lightnets.quiet import quiet
 
 ROOT = Path(__file__).parents[1]
 NOT_NEEDED = (
@@ -59,9 +62,12 @@ print(json.dumps({
     assert not set(NOT_NEEDED) & set(found["modules"])
 
 
-def test_the_command_has_help_and_is_silent_otherwise():
-    result = subprocess.run([sys.executable, "-m", "keras_lightnets.cli", "--help"], capture_output=True, text=True)
-    assert result.returncode == 0 and result.stderr == ""
+def test_commands_have_help_and_a_wrong_option_is_one_line():
+    command = [sys.executable, "-m", "keras_lightnets.cli", "train", "--recipes", "cifar10"]
+    refused = subprocess.run(command, capture_output=True, text=True)
+    assert (refused.returncode, refused.stdout, refused.stderr.count("\n")) == (1, "", 1)
+    assert refused.stderr.startswith("error: No such option: --recipes") and refused.stderr.endswith(" train --help.\n")
+    result = CliRunner().invoke(app, ["--help"])
     ours = ("train", "finetune", "evaluate", "compare", "launch", "recipes", "predict", "list")
     studies = ("channel-search", "rank-study", "factor-analysis")
     for command in (*ours, *studies, "convert-weights", "weights"):
@@ -78,3 +84,19 @@ def test_list_is_json_if_asked():
 def test_the_root_links_show_the_house():
     for name in ("applications", "training"):
         assert (ROOT / name).resolve() == ROOT / "keras_lightnets" / name
+
+
+def test_a_logger_made_in_quiet_speaks_afterwards(capfd):
+    with quiet():
+        handler = logging.StreamHandler()
+        handler.emit(logging.makeLogRecord({"msg": "diverted"}))
+        os.write(2, b"diverted too")
+    handler.emit(logging.makeLogRecord({"msg": "later"}))
+    assert capfd.readouterr() == ("", "later\n")
+
+
+def test_quiet_keeps_what_explains_an_error():
+    with pytest.raises(ZeroDivisionError) as caught, quiet():
+        print("the reason", file=sys.stderr)
+        raise ZeroDivisionError
+    assert caught.value.__notes__ == ["the reason\n"]

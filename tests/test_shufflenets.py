@@ -13,7 +13,7 @@ from tests.goldens.derive import FOLDER, IMAGES, STEP, TOLERANCE, build, relativ
 from tests.goldens.megvii import shufflenet_reference as megvii
 from tests.goldens.megvii import shufflenet_v2_reference as megvii_v2
 from tests.goldens.torchvision import shufflenet_v2_reference as torchvision_v2
-from tests.seeded import seed_weights, seeded_images
+from tests.seeded import run, seed_weights, seeded_images
 
 
 def test_channel_split_conduct(tmp_path):
@@ -109,7 +109,7 @@ def test_widths_are_tensorpacks():
 
 def test_an_odd_network_builds_and_predicts():
     model = kl.ShuffleNet(8, 0.33, "shallow", weights=None, input_shape=(33, 47, 1), classes=7)
-    scores = model.predict(seeded_images((2, 33, 47, 1)), verbose=0)
+    scores = run(model, seeded_images((2, 33, 47, 1)))
     np.testing.assert_allclose(scores.sum(axis=1), 1, rtol=1e-5)
 
 
@@ -139,7 +139,7 @@ def test_private_orders(case, family):
     assert cost.madds == case.madds
     model = build(case)
     seed_weights(model, golden["scales"])
-    logits = model.predict(seeded_images(IMAGES), verbose=0)
+    logits = run(model, seeded_images(IMAGES))
     assert relative_difference(logits[:, ::STEP], np.array(golden["logits"])) < TOLERANCE
 
 
@@ -154,7 +154,7 @@ def test_every_part_of_the_order_shows(other):
     widths = shufflenet.config(8, 0.5, "standard")
     model = shufflenet._shufflenet(widths, other, True, None, None, IMAGES[1:], None, 1000, None, "other")
     seed_weights(model, golden["scales"])
-    logits = model.predict(seeded_images(IMAGES), verbose=0)
+    logits = run(model, seeded_images(IMAGES))
     assert relative_difference(logits[:, ::STEP], np.array(golden["logits"])) > 50 * TOLERANCE
 
 
@@ -163,7 +163,7 @@ def test_every_part_of_the_wiring_shows():
     arguments = (True, None, None, IMAGES[1:], None, 1000, None, "other")
     model = shufflenet_v2._shufflenet_v2(0.5, shufflenet_v2.PAPER, *arguments)
     seed_weights(model, golden["scales"])
-    logits = model.predict(seeded_images(IMAGES), verbose=0)
+    logits = run(model, seeded_images(IMAGES))
     assert relative_difference(logits[:, ::STEP], np.array(golden["logits"])) > 50 * TOLERANCE
     # The sizings differ in stage 2 only, and not at 0.5x, where half of the output is the input.
     counts = [

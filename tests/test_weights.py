@@ -13,7 +13,7 @@ import safetensors.numpy
 import keras_lightnets as kl
 from keras_lightnets.weights import load_safetensors, readers, save_safetensors
 from tests.goldens.torch_weights import checkpoint
-from tests.seeded import seed_weights, seeded_images
+from tests.seeded import run, seed_weights, seeded_images
 
 SHAPE = (32, 32, 3)
 
@@ -95,8 +95,8 @@ def test_other_channels_mean_the_same(trained, tmp_path):
     for images, rgb in ((grey, np.repeat(grey, 3, axis=-1)), (five, five[..., :3])):
         with warnings.catch_warnings(action="ignore"):
             model = shufflenet(input_shape=images.shape[1:], **arguments)
-        expected = trained.predict(rgb, verbose=0)
-        np.testing.assert_allclose(model.predict(images, verbose=0), expected, atol=1e-5)
+        expected = run(trained, rgb)
+        np.testing.assert_allclose(run(model, images), expected, atol=1e-5)
 
 
 def test_other_channels(trained, tmp_path):

@@ -1,0 +1,185 @@
+"""Runs on several devices and processes, and the clusters that are refused."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from keras_lightnets.errors import UserError
+from keras_lightnets.training.distribution import distribute, meet
+from keras_lightnets.training.slurm import slurm_cluster
+from tests import distributed_run
+from tests.photos import TINY
+
+ROOT = Path(__file__).parents[1]
+
+
+def _process(strategy, output, *settings, **environment):
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.distributed_run", strategy, str(output), *settings],
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def _losses(output):
+    return [json.loads(line)["loss"] for line in (output / "log.jsonl").read_text().splitlines()]
+
+
+def test_two_replicas_learn_as_one(tmp_path):
+    process = _process("mirrored", tmp_path / "two", LOGICAL_CPUS="2")
+    distributed_run.run("none", str(tmp_path / "one"))
+    _, stderr = process.communicate(timeout=300)
+    assert process.returncode == 0, stderr
+    one, two = (_losses(tmp_path / name) for name in ("one", "two"))
+    assert len(one) == 20 and one[-1] < 0.7 * one[0]
+    assert two == pytest.approx(one, rel=1e-4)
+    weights = [np.load(tmp_path / f"{name}.worker0.npz") for name in ("one", "two")]
+    for name in weights[0].files:
+        np.testing.assert_allclose(weights[0][name], weights[1][name], atol=1e-5)
+
+
+def _addresses(count):
+    listeners = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    addresses = [f"127.0.0.1:{listener.getsockname()[1]}" for listener in listeners]
+    for listener in listeners:
+        listener.close()
+    return addresses
+
+
+def _worker(addresses, index):
+    return json.dumps({"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("settings", "slurm", "tolerance"),
+    [((), False, 1e-4), ((), True, 1e-4), (("mixed_precision=true",), False, 0.01)],
+    ids=["TF_CONFIG", "Slurm", "float16"],
+)
+def test_two_workers_learn_as_one(settings, slurm, tolerance, tmp_path):
+    addresses = _addresses(2)
+    environments = [_slurm("localhost", "2", i) if slurm else {"TF_CONFIG": _worker(addresses, i)} for i in (0, 1)]
+    processes = [_process("auto", tmp_path / "two", *settings, **environment) for environment in environments]
+    distributed_run.run("none", str(tmp_path / "one"), **dict(setting.split("=") for setting in settings))
+    for process in processes:
+        _, stderr = process.communicate(timeout=300)
+        assert process.returncode == 0, stderr
+    assert _losses(tmp_path / "two") == pytest.approx(_losses(tmp_path / "one"), rel=tolerance)
+    weights = [np.load(tmp_path / f"two.worker{i}.npz") for i in (0, 1)]
+    for name in weights[0].files:
+        np.testing.assert_array_equal(weights[0][name], weights[1][name])
+
+
+def _slurm(nodes, tasks, number):
+    """What Slurm sets for a task of a job step."""
+    return {
+        "SLURM_JOB_ID": "4711",
+        "SLURM_STEP_NUM_TASKS": "2",
+        "SLURM_STEP_NODELIST": nodes,
+        "SLURM_STEP_TASKS_PER_NODE": tasks,
+        "SLURM_PROCID": str(number),
+    }
+
+
+def test_slurm_names_the_workers(monkeypatch):
+    # A batch script that starts no step is one process.
+    monkeypatch.setenv("SLURM_NTASKS", "2")
+    assert slurm_cluster() is None
+    for nodes, tasks, names in (
+        ("n[9-10]", "1(x2)", ["n9:24220", "n10:24220"]),
+        ("gpu[08,11]-ib,x", "2,1(x2)", ["gpu08-ib:24220", "gpu08-ib:24221", "gpu11-ib:24220", "x:24220"]),
+        ("r[1-2]n[3-4]", "1(x4)", ["r1n3:24220", "r1n4:24220", "r2n3:24220", "r2n4:24220"]),
+    ):
+        for name, value in _slurm(nodes, tasks, 1).items():
+            monkeypatch.setenv(name, value)
+        assert slurm_cluster() == (names, 1)
+    monkeypatch.setenv("SLURM_STEP_TASKS_PER_NODE", "1(x3)")
+    with pytest.raises(UserError, match="The SLURM_ variables of this job step cannot be read"):
+        slurm_cluster()
+
+
+def test_a_worker_that_does_not_come_up_is_named():
+    addresses = _addresses(3)
+    with (
+        socket.create_server(("127.0.0.1", int(addresses[2].split(":")[1]))),
+        pytest.raises(UserError, match=rf"^worker 1 \({addresses[1]}\) did not come up within 0.5 seconds"),
+    ):
+        meet(addresses, 0, 0.5)
+
+
+CLUSTERS = {
+    "no cluster": (None, "multiworker needs TF_CONFIG or a Slurm job"),
+    "no JSON": ("{", "TF_CONFIG cannot be read"),
+    "parameter servers": (
+        '{"cluster": {"worker": ["a:1"], "ps": ["b:1"]}, "task": {"type": "worker", "index": 0}}',
+        "parameter servers, which Keras 3 does not support",
+    ),
+    "an evaluator": (
+        '{"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "evaluator", "index": 0}}',
+        "must describe tasks of type 'worker' only",
+    ),
+    "no such worker": (
+        '{"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": 2}}',
+        "this is worker 2, but the cluster has 2 workers",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CLUSTERS)
+def test_clusters_that_are_refused(name, monkeypatch):
+    config, message = CLUSTERS[name]
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    if config is not None:
+        monkeypatch.setenv("TF_CONFIG", config)
+    with pytest.raises(UserError, match=message):
+        distribute("multiworker", 1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("victim", [0, 1])
+def test_a_worker_killed_and_restarted(victim, tmp_path):
+    addresses, output = _addresses(2), tmp_path / "run"
+
+    def start(index):
+        return _process("multiworker", output, "epochs=200", TF_CONFIG=_worker(addresses, index))
+
+    processes = [start(0), start(1)]
+    log = output / "log.jsonl"
+    while not log.exists() or len(log.read_text().splitlines()) < 10:
+        assert all(process.poll() is None for process in processes), [process.stderr.read() for process in processes]
+        time.sleep(0.1)
+    processes[victim].send_signal(signal.SIGKILL)
+    processes[victim].communicate()
+    processes[victim] = start(victim)
+    for process in processes:
+        _, stderr = process.communicate(timeout=500)
+        assert process.returncode == 0, stderr
+    assert len(_losses(output)) == 200
+    weights = [np.load(f"{output}.worker{i}.npz") for i in (0, 1)]
+    for name in weights[0].files:
+        np.testing.assert_array_equal(weights[0][name], weights[1][name])
+
+
+@pytest.mark.slow
+def test_launch_trains_on_two_workers(photos, tmp_path):
+    command = ["train", *TINY, "--data", str(photos), "--output", str(tmp_path / "out"), "--epochs", "2"]
+    result = subprocess.run(
+        [sys.executable, "-m", "keras_lightnets.cli", "launch", "--workers", "2", "--", *command],
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 0, result.stderr
+    assert "Strategy multiworker: 2 workers, 2 replicas; batch 16 = 2 x 8" in " ".join(result.stdout.split())
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert report["strategy"] == {"name": "multiworker", "workers": 2, "replicas": 2}
+    assert report["exports"][1]["max_abs_diff"] < 1e-4
