@@ -1,5 +1,6 @@
 """Weights made from names: the same numbers on every machine, healthy enough that every layer moves the output."""
 
+import warnings
 import zlib
 
 import keras
@@ -85,4 +86,6 @@ def seeded_images(shape, seed=0):
 
 def run(model, images):
     """Returns the outputs of `model` for one batch as arrays, without a graph, which would take seconds to trace."""
-    return keras.tree.map_structure(keras.ops.convert_to_numpy, model(images, training=False))
+    # Fused models have a list of one input, which Keras remarks on.
+    with warnings.catch_warnings(action="ignore"):
+        return keras.tree.map_structure(keras.ops.convert_to_numpy, model(images, training=False))

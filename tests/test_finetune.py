@@ -32,7 +32,7 @@ def _arguments(data, output, *more):
     # The smallest graph of all networks; MicroNet-M0 goes the same way in the slow tests.
     return [
         *("finetune", "--model", "MobileNet-alpha=0.25", "--data", str(data), "--output", str(output), "--size", "32"),
-        *("--epochs", "3", "--batch-size", "16", "--no-flip", *more),
+        *("--epochs", "12", "--batch-size", "16", "--no-flip", *more),
     ]
 
 
@@ -66,7 +66,7 @@ def test_terminal(finished):
     output, result = finished
     assert result.stderr == ""
     assert "Split by seed 0" in result.stdout
-    assert result.stdout.count("\nepoch ") == 3
+    assert result.stdout.count("\nepoch ") == 12
     for name in ("model.keras", "saved_model", *TFLITE):
         assert f"\n{name} " in result.stdout
     assert max(map(len, result.stdout.splitlines())) <= 80
@@ -77,7 +77,7 @@ def test_files_and_report(finished, digits):
     report = json.loads((output / "report.json").read_text())
     assert report["classes"] == list("0123")
     assert report["images"] == {"train": 256, "validation": 32, "test": 32}
-    assert [epoch["epoch"] for epoch in report["history"]] == [1, 2, 3]
+    assert [epoch["epoch"] for epoch in report["history"]] == list(range(1, 13))
     assert report["history"][-1]["accuracy"] > 0.5
     assert not (output / "checkpoint").exists()
     assert not list(output.glob(".*"))
@@ -138,7 +138,7 @@ def test_predict(finished, digits):
         scores[name] = [[dict(row["classes"])[label] for label in "0123"] for row in rows]
     np.testing.assert_allclose(np.sum(scores["model.keras"], -1), 1.0, atol=1e-5)
     np.testing.assert_allclose(scores["model_float32.tflite"], scores["model.keras"], atol=1e-5)
-    np.testing.assert_allclose(scores["model_int8.tflite"], scores["model.keras"], atol=0.2)
+    assert np.abs(np.subtract(scores["model_int8.tflite"], scores["model.keras"])).mean() < 0.1
 
 
 # The loop itself is interrupted in test_training.py.
@@ -183,7 +183,7 @@ def test_from_weights_the_head_comes_first_and_statistics_stay(finished, digits,
     result = _run([*_arguments(digits, tmp_path / "out", "--weights", str(weights)), "--frozen-epochs", "1"])
     assert result.returncode == 0, result.stderr
     report = json.loads((tmp_path / "out" / "report.json").read_text())
-    assert [epoch["phase"] for epoch in report["history"]] == ["head", "all", "all", "all"]
+    assert [epoch["phase"] for epoch in report["history"]] == ["head", *12 * ["all"]]
     before = keras.saving.load_model(finished[0] / "model.keras")
     after = keras.saving.load_model(tmp_path / "out" / "model.keras")
     for old, new in zip(before.layers, after.layers, strict=True):
