@@ -188,7 +188,7 @@ def test_an_unreadable_image_is_named(tmp_path):
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning", "ignore::FutureWarning")
 def test_tensorflow_datasets(photos, tmp_path):
     tfds = pytest.importorskip("tensorflow_datasets")
-    from keras_lightnets.training.sources import from_builder
+    from keras_lightnets.training.tfds import from_builder
 
     data = from_builder(tfds.folder_dataset.ImageFolder(str(photos)))
     assert data.classes == ("a", "b", "c")
