@@ -205,7 +205,7 @@ def test_tensorflow_datasets(photos, tmp_path):
     assert {part: split.count for part, split in data.splits.items()} == {"train": 18, "validation": 2, "test": 20}
     # Grey images become three channels.
     assert _batches(2, data.splits["train"])[1][0].shape == (8, 16, 16, 3)
-    with tfds.testing.mock_data(num_examples=40):
+    with tfds.testing.mock_data(num_examples=200):
         images, labels = _batches(2, from_builder(builder).splits["train"])[1]
         assert np.isfinite(images).all() and images.std() > 0.1
     with pytest.raises(UserError, match="TensorFlow Datasets has no 'cifar9'"):

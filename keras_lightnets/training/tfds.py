@@ -75,18 +75,18 @@ def from_builder(builder, holdout=0.0, shuffle_buffer=16384):
 
         return Source(count, sequential(records, min(shuffle_buffer, count)), lambda key: key, check)
 
-    splits = {part: source(split) for part, split in parts.items()}
+    train = source("train")
     missing = set(range(features["label"].num_classes))
     try:
         # Data sets are mixed when they are written, so that the first records have all the classes.
-        for _, label in splits["train"].ordered(None).as_numpy_iterator():
+        for _, label in train.ordered(None).as_numpy_iterator():
             missing.discard(int(label))
             if not missing:
                 break
     except tf.errors.OpError:
-        splits["train"].check()
+        train.check()
         raise
     if missing:
         name = features["label"].names[min(missing)]
         raise UserError(f"{builder.name} has no training image of class {name!r}: every class needs one.")
-    return make_data(features["label"].names, splits)
+    return make_data(features["label"].names, {part: source(split) for part, split in parts.items()})
