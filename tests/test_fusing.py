@@ -15,7 +15,7 @@ from keras_lightnets.export.interpreter import TFLiteModel
 from keras_lightnets.kernels.shift_max import shift_permutation
 from tests.fused_checks import TOLERANCE, check_fused, fused_difference
 from tests.goldens.derive import FOLDER
-from tests.seeded import run, seed_weights, seeded_images
+from tests.seeded import seed_weights, seeded_images
 
 GOLDENS = {name: golden for path in FOLDER.glob("*.json") for name, golden in json.loads(path.read_text()).items()}
 # A network of every family, and the golden whose scales keep its signal healthy.
@@ -43,7 +43,7 @@ def seeded(name, size, **kwargs):
 
 
 def predicted(model, count=2):
-    return run(model, seeded_images((count, *model.input_shape[1:])))
+    return model.predict(seeded_images((count, *model.input_shape[1:])), verbose=0)
 
 
 @pytest.mark.slow
@@ -170,7 +170,7 @@ def test_equal_for_other_graphs(make):
     model = make()
     seed_weights(model, {})
     images = seeded_images((3, *model.input_shape[1:]))
-    outputs = [keras.tree.flatten(run(each, images)) for each in (fuse(model), model)]
+    outputs = [keras.tree.flatten(each.predict(images, verbose=0)) for each in (fuse(model), model)]
     for ours, theirs in zip(*outputs, strict=True):
         assert np.abs(ours - theirs).max() < TOLERANCE * np.abs(theirs).max()
 
