@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+import re
 import statistics
 import sys
 import time
@@ -54,8 +55,10 @@ def report(name, note, columns, rows):
         table.add_row(*row)
     rich.console.Console(width=140).print(table)
     RESULTS.mkdir(exist_ok=True)
+    # Clones lie elsewhere on other machines.
+    arguments = [re.sub("=.*", "=CLONE", argument) for argument in sys.argv[1:]]
     content = {
-        "command": f"python -m {sys.modules['__main__'].__spec__.name} {' '.join(sys.argv[1:])}".strip(),
+        "command": " ".join(["python -m", sys.modules["__main__"].__spec__.name, *arguments]),
         "machine": f"{_processor()}, {os.cpu_count()} cores, Python {platform.python_version()}",
         "note": note,
         "columns": columns,

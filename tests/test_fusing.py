@@ -103,6 +103,23 @@ def test_small_files(exported):
     assert exported["int8"].size_bytes < exported["dynamic"].size_bytes
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FAMILIES)
+def test_int8_in_one_partition(name, tmp_path):
+    images = seeded_images((8, 64, 64, 3))
+    model = seeded(name, (64, 64), classes=10)
+    assert to_tflite(model, tmp_path / "model.tflite", "int8", images).partitions == 1
+
+
+def test_averages_over_padded_windows_are_delegated(tmp_path):
+    inputs = keras.Input((9, 8, 5))
+    x = keras.layers.AveragePooling2D((3, 2), 2)(keras.layers.ZeroPadding2D(((1, 1), (2, 0)))(inputs))
+    model = keras.Model(inputs, keras.layers.GlobalMaxPooling2D()(x))
+    images = seeded_images((8, 9, 8, 5))
+    assert np.abs(fuse(model).predict(images, verbose=0) - model.predict(images, verbose=0)).max() < 1e-6
+    assert to_tflite(model, tmp_path / "model.tflite", "int8", images).partitions == 1
+
+
 def test_fused_model_is_saved_and_loaded(tmp_path):
     fused = fuse(kl.MicroNetM0(weights=None, input_shape=(64, 64, 3)))
     fused.save(tmp_path / "fused.keras")

@@ -323,7 +323,7 @@ def _reached(function):
     return found
 
 
-@pytest.mark.parametrize("shape", [(8, 5, 7, 6), (8, 5, 7, 3), (16, 6), (5, 1, 2, 4)], ids=str)
+@pytest.mark.parametrize("shape", [(8, 5, 7, 6), (8, 5, 7, 3), (16, 6), (4, 3, 3, 66), (5, 1, 2, 4)], ids=str)
 @pytest.mark.parametrize("arguments", [{"momentum": 0.9, "epsilon": 1e-5}, {"center": False, "scale": False}], ids=str)
 def test_batch_normalisation_equals_that_of_keras(shape, arguments):
     ours, keras_own = layers.BatchNormalization(**arguments), keras.layers.BatchNormalization(**arguments)
