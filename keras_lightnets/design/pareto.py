@@ -13,21 +13,21 @@ from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedC
 from keras_lightnets.applications.catalog import find_model, list_models
 from keras_lightnets.errors import UserError
 from keras_lightnets.export.files import replacing, write_json
-from keras_lightnets.export.interpreter import TFLiteModel, latencies
+from keras_lightnets.export.interpreter import TFLiteModel
 from keras_lightnets.export.profiling import open_model, tflite_content
 
 COSTS = {"madds": "multiply-adds, millions", "params": "parameters, millions", "latency_ms": "latency, ms"}
 _UNITS = {"madds": 1e6, "params": 1e6, "latency_ms": 1}
-_YARDSTICK = "MobileNetV3Small-alpha=1.0"
+_RUNS = 100
 
 
 def compare_costs(names, output, console=None):
     """Puts networks side by side: published top-1 against multiply-adds, parameters and latency on this machine.
 
-    Every network is converted to TFLite, float32, with random weights, and timed on one thread in turns with
-    MobileNetV3Small: where that one took longer than it did for most networks, the machine was busy, and the latency is
-    scaled back by as much. Latencies are kept in `latencies.json` of `output`, one by one, so that a run that was
-    interrupted goes on and a further network takes its own time only; delete the file to measure afresh.
+    Every network is converted to TFLite, float32, with random weights, and timed on one thread; the latency is the
+    shortest run, which a busy machine interrupts least. Latencies are kept in `latencies.json` of `output`, one by one,
+    so that a run that was interrupted goes on and a further network takes its own time only; delete the file to
+    measure afresh.
 
     Args:
         names: list of str, names in `list_models()` or patterns such as "MicroNet*"; empty for every network that has
@@ -54,14 +54,11 @@ def compare_costs(names, output, console=None):
     output = Path(output)
     output.mkdir(parents=True, exist_ok=True)
     times = _latencies([record.name for record in records], output / "latencies.json", console)
-    usual = sorted(times[record.name]["yardstick_ms"] for record in records)[len(records) // 2]
     rows = []
     for record in sorted(records, key=lambda record: record.madds):
-        time = times[record.name]
         row = {"name": record.name, "family": record.builder.__module__.rpartition(".")[-1]}
         row |= {name: getattr(record, name) for name in ("top1", "top1_source", "madds", "params")}
-        row["latency_ms"] = time["latency_ms"] * usual / time["yardstick_ms"]
-        rows.append({**row, "size_bytes": time["size_bytes"]})
+        rows.append(row | times[record.name])
     for row in rows:
         row["pareto"] = [cost for cost in COSTS if not any(_beats(other, row, cost) for other in rows)]
     write_json(output / "costs.json", rows)
@@ -103,20 +100,16 @@ def _latencies(names, path, console):
         Progress(*columns, console=console or rich.console.Console(quiet=True)) as progress,
     ):
         task = progress.add_task("networks", total=len(names), completed=len(names) - len(missing))
-        yardstick = _converted(_YARDSTICK, Path(folder) / "yardstick.tflite") if missing else None
         for name in missing:
             progress.update(task, description=name)
             file = Path(folder) / "network.tflite"
-            latency, its = latencies([_converted(name, file), yardstick])
-            known[name] = {"latency_ms": latency, "yardstick_ms": its, "size_bytes": file.stat().st_size}
+            file.write_bytes(tflite_content(open_model(name)))
+            model = TFLiteModel(file)
+            latency = min(model.invoke_ms() for _ in range(_RUNS))
+            known[name] = {"latency_ms": latency, "size_bytes": file.stat().st_size}
             write_json(path, known)
             progress.advance(task)
     return known
-
-
-def _converted(name, path):
-    path.write_bytes(tflite_content(open_model(name)))
-    return TFLiteModel(path)
 
 
 def _draw(rows, path):
