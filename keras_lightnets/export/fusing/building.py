@@ -48,7 +48,8 @@ class Builder:
             self._stored[node] = self._lay(node)
         inputs = [self._stored[node][0] for node in self._graph.nodes if isinstance(node, g.Input)]
         outputs = [self._in_order(node, np.arange(node.channels)) for node in self._graph.outputs]
-        return keras.Model(inputs, outputs[0] if len(outputs) == 1 else outputs, name=name)
+        ends = (tensors[0] if len(tensors) == 1 else tensors for tensors in (inputs, outputs))
+        return keras.Model(*ends, name=name)
 
     @functools.singledispatchmethod
     def _lay(self, node):
