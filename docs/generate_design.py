@@ -176,32 +176,36 @@ def _search_text(search):
 
 
 def _outcome(search):
-    chance = 1.96 / math.sqrt(len(search["candidates"]) - 1)
+    networks = len(search["candidates"])
+    chance = 1.96 / math.sqrt(networks - 1)
     bend = search["correlations"]["bend"]
-    if abs(bend) < chance:
-        verdict = "at this scale neither straight lines nor bent ones win"
-    else:
+    if abs(bend) >= chance:
         verdict = f"{'straight' if bend < 0 else 'bent'} lines win here, {'as' if bend < 0 else 'unlike'} in the paper"
+    else:
+        verdict = f"this search of {networks} networks does not tell"
     others = ", ".join(f"{name} {value:+.2f}" for name, value in search["correlations"].items() if name != "bend")
     means = {name: f"{group['bend']:.2f}" for name, group in search["groups"].items()}
     return (
         f"Does near-linear win here too? The rank correlation of accuracy with the distance from a straight line is "
-        f"{bend:+.2f}; within ±{chance:.2f} chance explains it in 19 of 20 searches of this size. So {verdict}. Mean "
+        f"{bend:+.2f}; chance gives up to ±{min(chance, 1):.2f} in 19 of 20 searches of this size. So {verdict}. Mean "
         f"distance of the top, middle and bottom group: {means['top']}, {means['middle']}, {means['bottom']}. "
-        f"Correlations of accuracy with the rest: {others.replace('_', ' ')}."
+        f"Correlations of accuracy with the rest: {others.replace('_', ' ')}. The ± of a group is that between its "
+        "networks, of a single network that between its seeds."
     )
 
 
 def _factor_text(rows):
-    lines = []
+    lines, clear = [], []
     for before, after in zip(rows, rows[1:], strict=False):
         step = after["accuracy"] - before["accuracy"]
         error = math.hypot(before["accuracy_std"], after["accuracy_std"])
         published = (after["published_top1"] - before["published_top1"]) / 100
         lines.append(f"{after['name']} {step:+.1%} ± {error:.1%} (published {published:+.1%})")
+        clear += [after["name"]] if abs(step) > error else []
     return (
-        "Each row changes one factor, at about equal cost; accuracies of CIFAR-10 here and CIFAR-100 there, so that "
-        f"steps compare and values do not. Steps in accuracy: {'; '.join(lines)}. The nuclear norm is that of the "
+        "Each row changes one factor and is as wide as the limit allows; CIFAR-10 here and CIFAR-100 there, so that "
+        f"steps compare and values do not. Steps in accuracy: {'; '.join(lines)}. Larger than their spread: "
+        f"{', '.join(clear) or 'none, so the table does not return at this scale'}. The nuclear norm is that of the "
         "pooled features of the held-out images; the paper does not say of which images its own is."
     )
 

@@ -75,6 +75,8 @@ def _group(rows):
     columns = {name: [row[name] for row in rows] for name in rows[0]}
     means = {name: float(np.mean(columns[name])) for name in ("accuracy", "params", "madds", "nuclear_norm", "bend")}
     spreads = {f"{name}_std": float(np.std(columns[name])) for name in ("accuracy", "madds")}
+    if len(rows) == 1:
+        spreads["accuracy_std"] = rows[0]["std"]
     return {
         "networks": len(rows),
         **means,
