@@ -65,7 +65,7 @@ return.
 
 All candidates are in [candidates.csv](design/candidates.csv).
 
-```python
+```
 model = {best}
 ```
 
