@@ -30,7 +30,7 @@ from keras_lightnets.complexity import complexity as complexity
 from keras_lightnets.version import __version__ as __version__
 
 # Imported at first use: most of this needs TensorFlow, which users of another Keras backend may not have.
-_AT_FIRST_USE = ("design", "export", "training")
+_AT_FIRST_USE = ("design", "export", "optimization", "training")
 
 
 def __getattr__(name):

@@ -318,6 +318,52 @@ def finetune(
 
 
 @app.command()
+def optimize(
+    model: Annotated[str, typer.Option(help="A .keras file that keras-lightnets wrote.")],
+    data: _Data,
+    method: Annotated[str, typer.Option(help="ptq, qat, prune or cluster.")],
+    output: Annotated[str, typer.Option(help="Folder to write.")],
+    epochs: Annotated[int, typer.Option(min=1, help="Epochs of training.")] = 2,
+    steps: Annotated[int | None, typer.Option(min=1, help="Batches per epoch (default: all).")] = None,
+    batch_size: Annotated[int, typer.Option(min=1, help="Images per step.")] = 128,
+    learning_rate: Annotated[float | None, typer.Option(help="Peak rate of Adam.")] = None,
+    sparsity: Annotated[float, typer.Option(help="Share of zeros after pruning.")] = 0.5,
+    clusters: Annotated[int, typer.Option(help="Values per kernel after clustering.")] = 16,
+    engine: Annotated[str, typer.Option(help="keras or tfmot, what trains for qat.")] = "keras",
+    keep_float: Annotated[list[str] | None, typer.Option(help="A layer to leave float (ptq); repeatable.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of split, batches and augmentation.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
+):
+    """Quantise, prune or cluster a trained model, and measure what it costs."""
+    from keras_lightnets.optimization import optimize as optimization
+
+    options = optimization.Options(
+        model,
+        data,
+        output,
+        method,
+        epochs,
+        steps,
+        batch_size,
+        learning_rate,
+        sparsity,
+        clusters,
+        engine,
+        tuple(keep_float or ()),
+        seed,
+    )
+    console = rich.console.Console(quiet=as_json)
+    try:
+        report = optimization.optimize(options, console)
+    except KeyboardInterrupt:
+        raise UserError(f"Interrupted: {model} is as it was.") from None
+    if as_json:
+        print(json.dumps(report, indent=2))
+    else:
+        optimization.show(report, console)
+
+
+@app.command()
 def predict(
     images: Annotated[list[Path], typer.Argument(help="Image files.")],
     model: Annotated[Path, typer.Option(help="A .tflite or .keras file that keras-lightnets wrote.")],

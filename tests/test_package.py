@@ -18,6 +18,7 @@ NOT_NEEDED = (
     "ai_edge_litert",
     "typer",
     "keras_lightnets.export",
+    "keras_lightnets.optimization",
     "keras_lightnets.training",
 )
 
@@ -68,7 +69,7 @@ def test_commands_have_help_and_a_wrong_option_is_one_line():
     assert (refused.returncode, refused.stdout, refused.stderr.count("\n")) == (1, "", 1)
     assert refused.stderr.startswith("error: No such option: --recipes") and refused.stderr.endswith(" train --help.\n")
     result = CliRunner().invoke(app, ["--help"])
-    ours = ("train", "finetune", "evaluate", "compare", "launch", "recipes", "predict", "list")
+    ours = ("train", "finetune", "evaluate", "compare", "launch", "recipes", "predict", "list", "optimize")
     studies = ("channel-search", "rank-study", "factor-analysis")
     for command in (*ours, *studies, "convert-weights", "weights"):
         assert f" {command} " in result.stdout

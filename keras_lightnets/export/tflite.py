@@ -1,7 +1,6 @@
 """Export to TFLite: fused graph, batch 1, built-in operators only, and every file run before it is reported."""
 
 import contextlib
-import itertools
 import math
 import re
 import tempfile
@@ -19,16 +18,27 @@ from keras_lightnets.export.fusing import fuse
 from keras_lightnets.export.saved_model import random_samples
 from keras_lightnets.export.verification import verify
 from keras_lightnets.kernels.export_scope import export_scope
+from keras_lightnets.optimization.checks import CALIBRATION_IMAGES as CALIBRATION_IMAGES
+from keras_lightnets.optimization.checks import check_data, check_ranges, is_quantize_aware
 from keras_lightnets.quiet import quiet
 
 QUANTIZATIONS = (None, "float16", "dynamic", "int8")
-# Ranges of activations settle within a few hundred images.
-CALIBRATION_IMAGES = 256
+_INTEGERS = ("int8", "int16x8")
 # XNNPACK's bound on (step of the input) * (step of the kernel) / (step of the output).
 _LARGEST_FACTOR = 256
 
 
-def to_tflite(model, path, quantization=None, representative_data=None, samples=None, labels=None, metadata=None):
+def to_tflite(
+    model,
+    path,
+    quantization=None,
+    representative_data=None,
+    samples=None,
+    labels=None,
+    metadata=None,
+    float_io=False,
+    keep_float=(),
+):
     """Writes a `.tflite` file, runs it in the LiteRT interpreter, and compares it with the Keras model.
 
     Args:
@@ -36,19 +46,26 @@ def to_tflite(model, path, quantization=None, representative_data=None, samples=
         path: str or Path ending in ".tflite". An existing file is replaced once the new one is whole.
         quantization: None for float32; "float16" for half the size at the same speed; "dynamic" for int8 weights in
             the classifier alone, smaller and faster; "int8" for int8 throughout, input and output too, the smallest
-            and what accelerators and microcontrollers take. Defaults to None.
-        representative_data: float array `(n, height, width, channels)`, or an iterable of such batches, as the model
-            takes them; calibrates "int8", which requires it. Defaults to None.
+            and what accelerators and microcontrollers take; "int16x8" for int16 activations and int8 weights, nearly
+            exact, slow where no kernel is made for it. A model from `quantize_aware` is exported as "int8" only.
+            Defaults to None.
+        representative_data: float array `(n, height, width, channels)`, or an iterable of such batches, with labels or
+            without, as the model takes them; calibrates "int8" and "int16x8", which require it unless the model comes
+            from `quantize_aware`. Defaults to None.
         samples: float array to compare on. Defaults to None: the representative data, else 8 random images.
         labels: int array `(n,)` of the samples for the accuracy. Defaults to None.
         metadata: dict of JSON values to put into the file (labels, preprocessing). Defaults to None.
+        float_io: bool, whether an integer file takes and gives float32. Defaults to False.
+        keep_float: names of layers that stay float32 in an "int8" file, such as the worst of
+            `optimization.layer_errors`. Input and output then are float32 too. Defaults to none.
 
     Returns:
         A `Report`, also written as JSON beside the file.
 
     Raises:
-        UserError: for an unknown `quantization`, a missing representative data set, a path with another ending, an
-            input of unknown size, layers that int8 cannot express, or a file that cannot be written.
+        UserError: for an unknown `quantization`, a representative data set that is missing or does not fit the model,
+            a path with another ending, an input of unknown size, layers that int8 cannot express or that do not exist,
+            or a file that cannot be written.
 
     Example:
 
@@ -59,21 +76,33 @@ def to_tflite(model, path, quantization=None, representative_data=None, samples=
     path = Path(path)
     if path.suffix != ".tflite":
         raise UserError(f"{path} must end in .tflite.")
-    if quantization not in QUANTIZATIONS:
-        raise UserError(f"`quantization` must be one of {QUANTIZATIONS}. Received: quantization={quantization!r}")
-    if quantization == "int8" and representative_data is None:
+    if quantization not in (*QUANTIZATIONS, "int16x8"):
+        known = (*QUANTIZATIONS, "int16x8")
+        raise UserError(f"`quantization` must be one of {known}. Received: quantization={quantization!r}")
+    aware = is_quantize_aware(model)
+    if aware:
+        check_ranges(model)
+    if (aware or keep_float) and quantization != "int8":
+        what = f"{model.name} is quantisation-aware" if aware else "`keep_float` is about int8"
+        raise UserError(f"{what}: pass quantization='int8'. Received: quantization={quantization!r}")
+    if quantization in _INTEGERS and representative_data is None and not aware:
         raise UserError(
-            "int8 needs `representative_data`, some images as the model takes them, to learn the ranges from."
+            f"{quantization} needs `representative_data`, some images as the model takes them, to learn ranges from."
         )
+    if representative_data is not None:
+        representative_data = check_data(model, representative_data)
     with static_graph(model, quantization) as graph:
-        return write_tflite(graph, model, path, quantization, representative_data, samples, labels, metadata)
+        return write_tflite(
+            graph, model, path, quantization, representative_data, samples, labels, metadata, float_io, keep_float
+        )
 
 
 class StaticGraph(NamedTuple):
-    """A traced graph on disk, and the pattern that the names of the operators in its classifier have."""
+    """A traced graph on disk, the pattern that the names of the operators in its classifier have, and its layers."""
 
     folder: str
     classifier: str
+    layers: tuple[str, ...]
 
 
 @contextlib.contextmanager
@@ -87,37 +116,50 @@ def static_graph(model, quantization=None):
         raise UserError(
             f"TFLite export needs one image input of known size; {model.name} has {shapes}: pass `input_shape`."
         )
-    fused = fuse(model)
+    fused = model if is_quantize_aware(model) else fuse(model)
     signature = [keras.InputSpec(shape=(1, *model.inputs[0].shape[1:]), dtype="float32")]
     with tempfile.TemporaryDirectory() as folder:
-        with export_scope("int8" if quantization == "int8" else "float"), quiet():
+        with export_scope("int8" if quantization in _INTEGERS else "float"), quiet():
             fused.export(folder, verbose=False, input_signature=signature)
-        yield StaticGraph(folder, _classifier(fused))
+        yield StaticGraph(folder, _classifier(fused), tuple(layer.name for layer in fused.layers))
 
 
 def _classifier(model):
     """A pattern for the names of the operators of all layers with weights behind the last map of pixels."""
     spatial = [math.prod(layer.output.shape[1:-1]) > 1 for layer in model.layers]
     last = max(position for position, found in enumerate(spatial) if found)
-    names = [re.escape(layer.name) for layer in model.layers[last + 1 :] if layer.weights]
-    return rf".*/({'|'.join(names)})(_\d+)?/.*"
+    return _operators_of(layer.name for layer in model.layers[last + 1 :] if layer.weights)
 
 
-def write_tflite(graph, model, path, quantization, representative_data, samples, labels, metadata):
-    """Converts a `StaticGraph` of `model`; the other arguments are those of `to_tflite`, already checked."""
-    images = None if representative_data is None else _images(representative_data)
+def _operators_of(layers):
+    """A pattern for the names of the operators of some layers."""
+    return rf".*/({'|'.join(map(re.escape, layers))})(_\d+)?/.*"
+
+
+def write_tflite(
+    graph,
+    model,
+    path,
+    quantization,
+    images,
+    samples,
+    labels,
+    metadata,
+    float_io=False,
+    keep_float=(),
+):
+    """Converts a `StaticGraph` of `model`, calibrated on an array of images; all else is as in `to_tflite`, checked."""
     converter = tf.lite.TFLiteConverter.from_saved_model(graph.folder)
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
     if quantization == "float16":
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
         converter.target_spec.supported_types = [tf.float16]
-    if quantization == "int8":
-        converter.optimizations = [tf.lite.Optimize.DEFAULT]
-        converter.representative_dataset = lambda: ([image[None]] for image in images)
-        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-        converter.inference_input_type = converter.inference_output_type = tf.int8
+    if quantization in _INTEGERS and not keep_float:
+        _set_integers(converter, quantization, None if is_quantize_aware(model) else images, float_io)
     with quiet():
         content = converter.convert()
+        if keep_float:
+            content = _with_float_layers(content, graph, keep_float, images, model.name)
         if quantization == "dynamic":
             content = _with_int8_classifier(content, graph.classifier)
     if quantization == "int8":
@@ -131,6 +173,44 @@ def write_tflite(graph, model, path, quantization, representative_data, samples,
     report = verify(path, model, samples, labels, quantization)
     write_json(path.with_suffix(".tflite.json"), report.to_dict())
     return report
+
+
+def _set_integers(converter, quantization, images, float_io):
+    """Sets what makes a converter quantise; without images the graph has the ranges."""
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    if images is not None:
+        converter.representative_dataset = lambda: ([image[None]] for image in images)
+        operators = tf.lite.OpsSet
+        converter.target_spec.supported_ops = [
+            operators.TFLITE_BUILTINS_INT8
+            if quantization == "int8"
+            else operators.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
+        ]
+    if not float_io:
+        kind = tf.int8 if quantization == "int8" else tf.int16
+        converter.inference_input_type = converter.inference_output_type = kind
+
+
+def _with_float_layers(content, graph, keep_float, images, name):
+    from ai_edge_quantizer import qtyping, quantizer
+    from ai_edge_quantizer.algorithm_manager import AlgorithmName
+
+    if unknown := sorted(set(keep_float) - set(graph.layers)):
+        raise UserError(
+            f"{name} has no layer {unknown[0]!r} in its fused graph. Names: {', '.join(graph.layers[:6])}, ...; "
+            "see export.fuse(model).layers."
+        )
+    engine = quantizer.Quantizer(bytearray(content))
+    every = qtyping.TFLOperationName.ALL_SUPPORTED
+    engine.add_static_config(regex=".*", operation_name=every, activation_num_bits=8, weight_num_bits=8)
+    engine.update_quantization_recipe(
+        regex=_operators_of(keep_float), operation_name=every, algorithm_key=AlgorithmName.NO_QUANTIZE
+    )
+    runner = Interpreter(model_content=content)
+    (key,) = runner.get_signature_list()
+    (feed,) = runner.get_signature_list()[key]["inputs"]
+    ranges = engine.calibrate({key: ({feed: image[None]} for image in images)})
+    return bytes(engine.quantize(ranges).quantized_model)
 
 
 def _with_int8_classifier(content, classifier):
@@ -155,16 +235,12 @@ def _check_steps(content, name):
         if operator["op_name"] in ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"):
             image, kernel, *_ = operator["inputs"]
             output = operator["outputs"][0]
+            # One that is kept float has none.
+            if not len(steps[output]):
+                continue
             if np.max(steps[image] * steps[kernel] / steps[output]) >= _LARGEST_FACTOR:
                 layer = tensors[output]["name"].split(";")[0]
                 raise UserError(
                     f"{name} cannot be int8: what {layer} gives is nearly the same for all of the "
                     "representative data. Use other data, or another quantization."
                 )
-
-
-def _images(data):
-    """The first images of an array or of an iterable of batches, as one float32 array."""
-    batches = [data] if hasattr(data, "shape") else data
-    images = itertools.islice((image for batch in batches for image in np.asarray(batch)), CALIBRATION_IMAGES)
-    return np.stack(list(images)).astype("float32")

@@ -89,12 +89,12 @@ def deliver(model, config, data, about, step):
 
 def _exports(model, config, data, metadata, step):
     output = Path(config.output)
-    samples, labels = _some(data.splits["test"], len(data.classes), config)
+    samples, labels = some_images(data.splits["test"], len(data.classes), config)
     step("saved_model")
     # A run interrupted here leaves a folder behind.
     shutil.rmtree(output / "saved_model", ignore_errors=True)
     reports, failed = [to_saved_model(model, output / "saved_model", samples, labels)], {}
-    calibration = _calibration(data, config)
+    calibration = calibration_images(data, config)
     # Int8 takes a graph of its own, all others share one.
     for quantizations in (QUANTIZATIONS[:-1], QUANTIZATIONS[-1:]):
         with static_graph(model, quantizations[0]) as graph:
@@ -119,7 +119,7 @@ def _exports(model, config, data, metadata, step):
     return accuracy, [{**report.to_dict(), "path": Path(report.path).name} for report in reports], failed
 
 
-def _some(source, classes, config):
+def some_images(source, classes, config):
     """Returns up to `_COMPARED_IMAGES` images of a source, drawn by the seed, as arrays."""
     count = min(source.count, _COMPARED_IMAGES)
     seed = keras.ops.convert_to_tensor([config.seed, 1], "int64")
@@ -129,7 +129,7 @@ def _some(source, classes, config):
     return images, labels.argmax(-1)
 
 
-def _calibration(data, config):
+def calibration_images(data, config):
     """Returns crops of training images for the ranges of activations, without mixing or distortion."""
     count = min(CALIBRATION_IMAGES, data.splits["train"].count)
     plain = {"jitter": 0.0, "randaugment": 0.0, "erasing": 0.0, "mixup": 0.0, "cutmix": 0.0}

@@ -46,12 +46,8 @@ def evaluate(model, data, output, split="test", seed=0, holdout=0.0):
     """
     require_matplotlib("confusion matrix")
     path = Path(model)
-    network, metadata = _load(path)
-    opened = open_data(data, seed, holdout)
-    if list(opened.classes) != metadata["labels"]:
-        raise UserError(
-            f"{path} knows {_some(metadata['labels'])}, and {data} has {_some(opened.classes)}: they must be the same."
-        )
+    network, metadata = load(path)
+    opened = open_known(data, seed, holdout, metadata["labels"], path)
     if split not in opened.splits:
         raise UserError(f"{data} has no split {split!r}. It has: {', '.join(opened.splits)}.")
     output = Path(output)
@@ -68,11 +64,20 @@ def evaluate(model, data, output, split="test", seed=0, holdout=0.0):
     return result
 
 
+def open_known(data, seed, holdout, labels, path):
+    """Opens data as `open_data` does; a UserError unless their classes are the `labels` of the model at `path`."""
+    opened = open_data(data, seed, holdout)
+    if list(opened.classes) != labels:
+        raise UserError(f"{path} knows {_some(labels)}, and {data} has {_some(opened.classes)}: they must be the same.")
+    return opened
+
+
 def _some(classes):
     return f"{len(classes)} classes ({', '.join(classes[:3])}, ...)"
 
 
-def _load(path):
+def load(path):
+    """Returns the network in a `.keras` or `.tflite` file that keras-lightnets wrote, and its metadata."""
     if not path.is_file():
         raise UserError(f"{path} does not exist.")
     if path.suffix not in (".keras", ".tflite"):

@@ -1,0 +1,88 @@
+"""Pruning and clustering by tensorflow-model-optimization: weights that compress."""
+
+from typing import NamedTuple
+
+from keras_lightnets.errors import UserError
+from keras_lightnets.optimization.bridge import Training
+from keras_lightnets.optimization.checks import check_float
+from keras_lightnets.optimization.weights import sparsity
+
+
+class Schedule(NamedTuple):
+    """When how many weights are set to zero: from none at `begin` to the share `sparsity` at `end`, cubically.
+
+    Attributes:
+        sparsity: float in (0, 1), share of the weights of every kernel but those of depthwise convolutions.
+        begin: float in [0, 1), share of the training steps. Defaults to 0.0.
+        end: float in (0, 1], share of the training steps; the rest of them recovers. Defaults to 0.6.
+    """
+
+    sparsity: float
+    begin: float = 0.0
+    end: float = 0.6
+
+
+def prune(model, schedule=0.5):
+    """Prepares a model for training with fewer and fewer weights that are not zero.
+
+    Zeros make a file smaller once it is compressed, as app packages are; the speed on a CPU stays.
+
+    Args:
+        model: functional `keras.Model`.
+        schedule: a `Schedule`, or the share of zeros at the end. Defaults to 0.5.
+
+    Returns:
+        A `Training`, whose `fit` returns the pruned `keras.Model`.
+
+    Raises:
+        UserError: if the model is quantisation-aware or has as many zeros already, the schedule makes no sense, or
+            tensorflow-model-optimization is not installed.
+
+    Reference:
+        Zhu and Gupta, To prune, or not to prune, 2017.
+
+    Example:
+
+    >>> pruned = keras_lightnets.optimization.prune(model, 0.5).fit(batches, epochs=2)
+    >>> keras_lightnets.optimization.sparsity(pruned)
+    0.5
+    """
+    schedule = schedule if isinstance(schedule, Schedule) else Schedule(schedule)
+    if not (0 < schedule.sparsity < 1 and 0 <= schedule.begin < schedule.end <= 1):
+        raise UserError(f"Pruning needs 0 < sparsity < 1 and 0 <= begin < end <= 1. Received: {schedule}")
+    check_float(model)
+    share = sparsity(model)
+    # Rounding in each kernel leaves a little less than was asked for.
+    if share >= 0.99 * schedule.sparsity:
+        raise UserError(f"{model.name} is pruned already: {share:.0%} of its weights are zero. Ask for more.")
+    return Training(model, "prune", **schedule._asdict())
+
+
+def cluster(model, n=16):
+    """Prepares a model for training with `n` different weights in each kernel.
+
+    Few values make a file smaller once it is compressed. Kernels of fewer than four weights per value, and those of
+    depthwise convolutions, keep their own.
+
+    Args:
+        model: functional `keras.Model`.
+        n: int, at least 2. Defaults to 16.
+
+    Returns:
+        A `Training`, whose `fit` returns the clustered `keras.Model`.
+
+    Raises:
+        UserError: if the model is quantisation-aware, `n` is too small, or tensorflow-model-optimization is not
+            installed.
+
+    Reference:
+        Han et al., Deep Compression, ICLR 2016.
+
+    Example:
+
+    >>> clustered = keras_lightnets.optimization.cluster(model, 16).fit(batches, epochs=2)
+    """
+    if not isinstance(n, int) or n < 2:
+        raise UserError(f"`n` must be an integer of at least 2. Received: n={n}")
+    check_float(model)
+    return Training(model, "cluster", clusters=n)

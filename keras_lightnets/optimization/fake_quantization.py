@@ -1,0 +1,222 @@
+"""The layers of a quantisation-aware model: what an int8 file rounds, rounded in float."""
+
+import keras
+from keras import ops
+from keras.quantizers import fake_quant_with_min_max_vars
+
+from keras_lightnets import layers as ours
+from keras_lightnets.kernels.export_scope import exporting
+
+# Share of the range before that a batch leaves as it was.
+_MOMENTUM = 0.99
+# Pixels lie on a grid. Were that of int8 the same but for half a step, chance would round them up or down.
+_MARGIN = 1.001
+# Step of channels whose weights are all zero.
+_LEAST = 1e-12
+_DEPTHWISE = (keras.layers.DepthwiseConv2D, ours.AxialDepthwiseConv2D)
+
+
+@keras.saving.register_keras_serializable(package="keras_lightnets")
+class FakeQuantize(keras.layers.Layer):
+    """Rounds a tensor to the 256 values that int8 has for its range; the gradient passes inside the range.
+
+    The range follows the extremes of the training batches as a moving average, from those of the first batch on.
+    Before any batch was seen the tensor passes as it is.
+
+    Args:
+        limits: pair of floats, the range of a probability or another function of its own; training passes it as it is.
+            Defaults to None: the range is learned.
+        **kwargs: arguments of `keras.layers.Layer`.
+
+    Input shape:
+        Any.
+
+    Output shape:
+        The input shape; called with `step=True`, a scalar, the distance of two of the values.
+
+    Raises:
+        ValueError: if `limits` do not enclose zero.
+
+    Reference:
+        Jacob et al., Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference,
+        CVPR 2018.
+
+    Example:
+
+    >>> keras_lightnets.optimization.FakeQuantize((0.0, 255.0))(np.array([1.2, 300.0])).numpy()
+    array([  1., 255.], dtype=float32)
+    """
+
+    def __init__(self, limits=None, **kwargs):
+        super().__init__(**kwargs)
+        if limits is not None and not limits[0] <= 0 <= limits[1]:
+            raise ValueError(f"`limits` must enclose zero, which int8 stores exactly. Received: limits={limits}")
+        self.limits = None if limits is None else tuple(limits)
+
+    def build(self, input_shape):
+        """Creates the range."""
+        for position, name in enumerate(("minimum", "maximum")):
+            initial = keras.initializers.Constant(self.limits[position] if self.limits else 0.0)
+            setattr(self, name, self.add_weight(name=name, shape=(), initializer=initial, trainable=False))
+
+    @property
+    def seen(self):
+        """Whether there is a range, a scalar tensor."""
+        return self.maximum > self.minimum
+
+    def call(self, inputs, training=None, step=False):
+        """Rounds `inputs`, after their extremes have moved the range in training; or returns the step."""
+        if step:
+            return (self.maximum - self.minimum) / 255.0
+        if training and self.limits is not None:
+            # Losses look for the logits of probabilities as they are.
+            return inputs
+        if training:
+            self._follow(inputs)
+        rounded = fake_quant_with_min_max_vars(inputs, self.minimum, self.maximum)
+        return rounded if training or exporting() else ops.where(self.seen, rounded, inputs)
+
+    def _follow(self, inputs):
+        seen = self.seen
+        for variable, extreme in ((self.minimum, ops.min), (self.maximum, ops.max)):
+            # Zero, the value of padding and of dead units, must be among those that int8 has.
+            value = _MARGIN * ops.cast(extreme(ops.append(extreme(inputs), 0.0)), variable.dtype)
+            variable.assign(ops.where(seen, _MOMENTUM * variable + (1 - _MOMENTUM) * value, value))
+
+    def get_config(self):
+        """Returns the arguments."""
+        return {**super().get_config(), "limits": self.limits}
+
+
+@keras.saving.register_keras_serializable(package="keras_lightnets")
+class QuantizedWeights(keras.layers.Wrapper):
+    """A layer that computes with rounded weights: its kernel, by output channel, or else its bias, as a whole.
+
+    Given the step of its inputs too, it rounds the bias beside a kernel to the 32-bit integers of the file: each turned
+    number early in a network would spread through all of the rest.
+
+    Args:
+        layer: a layer with a `kernel`, or with a `bias` alone.
+        **kwargs: arguments of `keras.layers.Wrapper`.
+
+    Input shape:
+        That of `layer`, or a list of that and a scalar.
+
+    Output shape:
+        That of `layer`.
+
+    Example:
+
+    >>> layer = keras_lightnets.optimization.QuantizedWeights(keras.layers.Dense(4))
+    >>> layer(np.ones((2, 3))).shape
+    TensorShape([2, 4])
+    """
+
+    def build(self, input_shape):
+        """Builds the layer, and the switch that lets its weights pass as they are."""
+        if not self.layer.built:
+            self.layer.build(_first(input_shape))
+        self.active = self.add_weight(name="active", shape=(), dtype="bool", initializer="ones", trainable=False)
+
+    @property
+    def rounded(self):
+        """The variable that is rounded."""
+        return self.layer.kernel if hasattr(self.layer, "kernel") else self.layer.bias
+
+    @property
+    def channels(self):
+        """How many steps the kernel has, or None if there is no kernel."""
+        if not hasattr(self.layer, "kernel"):
+            return None
+        shape = self.layer.kernel.shape
+        # TFLite counts the channels of depthwise kernels as outputs.
+        return shape[2] * shape[3] if isinstance(self.layer, _DEPTHWISE) else shape[-1]
+
+    def call(self, inputs):
+        """Calls the layer on `inputs`."""
+        x, *step = inputs if isinstance(inputs, list) else [inputs]
+        if exporting():
+            # The converter rounds constants by the same rules.
+            return self.layer(x)
+        weights = {}
+        if self.channels is None:
+            weights[self.layer.bias] = _as_a_whole(self.layer.bias)
+        else:
+            largest = self._largest()
+            weights[self.layer.kernel] = _by_channel(self.layer.kernel, largest)
+            if step and self.layer.use_bias:
+                weights[self.layer.bias] = _to_multiples(self.layer.bias, step[0] * largest / 127.0)
+        mapping = [(variable, ops.where(self.active, value, variable)) for variable, value in weights.items()]
+        with keras.StatelessScope(mapping):
+            return self.layer(x)
+
+    def _largest(self):
+        """The largest weight of each channel."""
+        flat = ops.reshape(self.layer.kernel, (-1, self.channels))
+        return ops.stop_gradient(ops.maximum(ops.max(ops.abs(flat), axis=0), _LEAST))
+
+    def compute_output_shape(self, input_shape):
+        """Returns the output shape of the layer."""
+        return self.layer.compute_output_shape(_first(input_shape))
+
+
+def _first(shapes):
+    return shapes[0] if isinstance(shapes[0], tuple | list) else shapes
+
+
+def _by_channel(kernel, largest):
+    flat = ops.reshape(kernel, (-1, largest.shape[0]))
+    return ops.reshape(fake_quant_with_min_max_vars(flat, -largest, largest, narrow_range=True, axis=-1), kernel.shape)
+
+
+def _to_multiples(bias, step):
+    # The range of the inputs may not be known yet.
+    rounded = ops.where(step > 0, ops.round(bias / ops.maximum(step, _LEAST**2)) * step, bias)
+    return bias + ops.stop_gradient(rounded - bias)
+
+
+def _as_a_whole(bias):
+    limits = (ops.stop_gradient(extreme(ops.append(bias, 0.0))) for extreme in (ops.min, ops.max))
+    return fake_quant_with_min_max_vars(bias, *limits)
+
+
+@keras.saving.register_keras_serializable(package="keras_lightnets")
+class Coefficients(keras.layers.Layer):
+    """One of several equal parts of the coefficients of an image, to multiply its pixels by.
+
+    Args:
+        part: int, which of them.
+        parts: int, how many there are.
+        **kwargs: arguments of `keras.layers.Layer`.
+
+    Input shape:
+        `(batch, parts * channels)`
+
+    Output shape:
+        `(batch, 1, 1, channels)`
+
+    Example:
+
+    >>> keras_lightnets.optimization.Coefficients(1, 2)(np.ones((3, 8))).shape
+    TensorShape([3, 1, 1, 4])
+    """
+
+    def __init__(self, part, parts, **kwargs):
+        super().__init__(**kwargs)
+        self.part = part
+        self.parts = parts
+
+    def call(self, inputs):
+        """Takes the part of `inputs`."""
+        channels = inputs.shape[-1] // self.parts
+        own = inputs[:, self.part * channels : (self.part + 1) * channels]
+        # In the export form the batch is 1, so that (1, channels) broadcasts by itself.
+        return own if exporting() else own[:, None, None, :]
+
+    def compute_output_shape(self, input_shape):
+        """Returns the shape of the part."""
+        return (input_shape[0], 1, 1, input_shape[-1] // self.parts)
+
+    def get_config(self):
+        """Returns the arguments."""
+        return {**super().get_config(), "part": self.part, "parts": self.parts}

@@ -1,0 +1,229 @@
+"""From a model to its quantisation-aware twin: the fused graph, rounded wherever its int8 file rounds."""
+
+import functools
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import ops
+
+from keras_lightnets import layers as ours
+from keras_lightnets.errors import UserError
+from keras_lightnets.export.fusing import fuse
+from keras_lightnets.export.fusing import layers as fused
+from keras_lightnets.optimization.checks import check_data, check_dense, check_float
+from keras_lightnets.optimization.fake_quantization import Coefficients, FakeQuantize, QuantizedWeights
+
+_CONVOLUTIONS = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D, ours.AxialDepthwiseConv2D, keras.layers.Dense)
+_BIASES = (fused.ColumnBias, fused.Offset)
+# What these give has the range of what they read.
+_SAME_RANGE = (
+    keras.layers.AveragePooling2D,
+    keras.layers.Dropout,
+    keras.layers.Flatten,
+    keras.layers.MaxPooling2D,
+    keras.layers.Reshape,
+    keras.layers.UpSampling2D,
+    keras.layers.ZeroPadding2D,
+    ours.ChannelShuffle,
+    fused.ChannelRoll,
+)
+# A ReLU behind one of these is part of its operator.
+_CLAMPED = (*_CONVOLUTIONS, *_BIASES, keras.layers.Add, keras.layers.Multiply, ours.PartialResidual)
+# int8 has one range for what these functions give.
+_UNIT = (0.0, 255 / 256)
+_FIXED = {"sigmoid": _UNIT, "softmax": _UNIT, "tanh": (-1.0, 127 / 128)}
+_BATCH = 64
+
+
+def quantize_aware(model, representative_data=None):
+    """Returns a model that computes as the int8 file of `model` will, for training and export.
+
+    The fused graph of the model, batch normalisation folded, with a `FakeQuantize` behind every operator that rounds in
+    the file and rounded weights in every layer that has some. Compile and `fit` it as any model, at a tenth of the
+    learning rate of before; `export.to_tflite(..., quantization="int8")` then writes the learned ranges into the file.
+
+    Args:
+        model: a trained functional `keras.Model`, channels last. It is not changed.
+        representative_data: float array `(n, height, width, channels)`, or an iterable of such batches, as the model
+            takes them, to learn the ranges from at once: the model then is what post-training quantisation gives.
+            Defaults to None: the first batches of the training decide.
+
+    Returns:
+        A functional `keras.Model` with the inputs, outputs and name of `model`.
+
+    Raises:
+        UserError: if the model is not functional, quantisation-aware already or pruned, a layer has weights that no
+            rule covers, or the data do not fit the model.
+
+    Example:
+
+    >>> model = keras_lightnets.MicroNetM0(weights=None, input_shape=(64, 64, 3), classes=10)
+    >>> aware = keras_lightnets.optimization.quantize_aware(model)
+    >>> aware.compile("adam", "sparse_categorical_crossentropy")  # and aware.fit(...)
+    """
+    check_float(model)
+    check_dense(model)
+    images = None if representative_data is None else check_data(model, representative_data)
+    graph = fuse(model)
+    aware = keras.models.clone_model(graph, clone_function=lambda layer: layer, call_function=_Placement(graph))
+    if images is not None:
+        follow = tf.function(lambda batch: aware(batch, training=True))
+        for batch in tf.data.Dataset.from_tensor_slices(images).batch(min(_BATCH, len(images)), drop_remainder=True):
+            follow(batch)
+    return aware
+
+
+class _Placement:
+    """Calls the layers of a fused graph anew, with weights and outputs rounded."""
+
+    def __init__(self, graph):
+        self._ranges = {}
+        self._inputs = {}
+        self._readers = {}
+        for call in (call for calls in graph._nodes_by_depth.values() for call in calls):
+            for tensor in call.input_tensors:
+                self._readers.setdefault(id(tensor), []).append(call.operation)
+
+    def __call__(self, layer, *args, **kwargs):
+        args, kwargs = keras.tree.map_structure(self._rounded_input, (args, kwargs))
+        if isinstance(layer, _SAME_RANGE) or type(layer).__name__ == "GetItem":
+            source = self._ranges[id(keras.tree.flatten(args)[0])]
+            outputs = _again(layer, *args, **kwargs)
+            if isinstance(layer, keras.layers.AveragePooling2D):
+                outputs = source(outputs)
+            self._ranges[id(outputs)] = source
+            return outputs
+        outputs = self._lay(layer, *args, **kwargs)
+        if self._is_clamped(layer):
+            return outputs
+        function = getattr(getattr(layer, "activation", None), "__name__", None)
+        return self._rounded(outputs, layer.name, _FIXED.get(function))
+
+    def _rounded_input(self, tensor):
+        history = getattr(tensor, "_keras_history", None)
+        if history is None or not isinstance(history.operation, keras.layers.InputLayer):
+            return tensor
+        if id(tensor) not in self._inputs:
+            self._inputs[id(tensor)] = self._rounded(tensor, history.operation.name)
+        return self._inputs[id(tensor)]
+
+    def _rounded(self, tensor, name, limits=None):
+        layer = FakeQuantize(limits, name=f"{name}_range")
+        outputs = layer(tensor)
+        self._ranges[id(outputs)] = layer
+        return outputs
+
+    def _is_clamped(self, layer):
+        # Operations of `keras.ops` are no layers, but have their names.
+        if not isinstance(layer, _CLAMPED) and type(layer).__name__ not in ("Add", "Multiply"):
+            return False
+        readers = self._readers.get(id(layer.output), ())
+        return len(readers) == 1 and isinstance(readers[0], keras.layers.ReLU)
+
+    @functools.singledispatchmethod
+    def _lay(self, layer, *args, **kwargs):
+        if getattr(layer, "weights", ()):
+            raise _uncovered(layer)
+        return _again(layer, *args, **kwargs)
+
+    def _lay_weighted(self, layer, inputs):
+        copy = type(layer).from_config(layer.get_config())
+        known = self._ranges.get(id(inputs))
+        outputs = QuantizedWeights(copy, name=layer.name)([inputs, known(inputs, step=True)] if known else inputs)
+        copy.set_weights(layer.get_weights())
+        return outputs
+
+    for _kind in (*_CONVOLUTIONS, fused.ColumnBias):
+        _lay.register(_kind, _lay_weighted)
+    del _kind
+
+    @_lay.register
+    def _(self, layer: fused.Offset, inputs):
+        outputs = self._lay_weighted(layer, inputs)
+        # Constants of the network, which shall not lie between two steps, where either is right.
+        (offsets,) = layer.get_weights()
+        step = np.ptp(np.append(offsets, 0.0)) / 255
+        copy = outputs._keras_history.operation
+        copy.layer.set_weights([np.round(offsets / step) * step])
+        copy.trainable = False
+        return outputs
+
+    @_lay.register
+    def _(self, layer: keras.layers.BatchNormalization, inputs):
+        if len(inputs.shape) != 4:
+            raise _uncovered(layer)
+        # One that nothing could be folded into is a depthwise convolution of single pixels.
+        gamma, beta, mean, variance = layer.get_weights()
+        scale = gamma / np.sqrt(variance + layer.epsilon)
+        copy = keras.layers.DepthwiseConv2D(1, name=layer.name)
+        copy.build(inputs.shape)
+        copy.set_weights([scale[None, None, :, None], beta - mean * scale])
+        return self._lay_weighted(copy, inputs)
+
+    @_lay.register
+    def _(self, layer: keras.layers.Activation, inputs):
+        name = layer.name
+        if layer.activation in (keras.activations.silu, keras.activations.hard_sigmoid):
+            if layer.activation is keras.activations.hard_sigmoid:
+                return self._gate(inputs, name) * (1 / 6)
+            gate = keras.layers.Activation("sigmoid", name=f"{name}_gate")(inputs)
+            return keras.layers.Multiply(name=name)([inputs, self._rounded(gate, f"{name}_gate", _UNIT)])
+        return _again(layer, inputs)
+
+    @_lay.register
+    def _(self, layer: fused.HardSwish, inputs):
+        return self._rounded(inputs * (1 / 6), f"{layer.name}_sixth") * self._gate(inputs, layer.name)
+
+    def _gate(self, inputs, name):
+        return self._rounded(ops.relu6(inputs + 3.0), f"{name}_gate")
+
+    @_lay.register
+    def _(self, layer: keras.layers.Rescaling, inputs):
+        outputs = inputs * layer.scale
+        return self._rounded(outputs, f"{layer.name}_scaled") + layer.offset if np.any(layer.offset) else outputs
+
+    @_lay.register
+    def _(self, layer: fused.ShiftMaxMix, inputs):
+        x, shifted, coefficients = inputs
+        mixes = [self._mix(x, shifted, coefficients, piece, layer.pieces, layer.name) for piece in range(layer.pieces)]
+        if layer.pieces == 1:
+            return mixes[0]
+        first, other = (self._rounded(mix, f"{layer.name}_mix_{piece}") for piece, mix in enumerate(mixes))
+        # The larger of the two, as the int8 form has it.
+        return other + self._rounded(ops.relu(first - other), f"{layer.name}_rest")
+
+    @_lay.register
+    def _(self, layer: fused.MixedPointwise, inputs):
+        x, coefficients = inputs
+        weights, products = layer.get_weights(), []
+        for name, (kernel, bias) in (("", weights[:2]), ("_shifted", weights[2:])):
+            copy = ours.GroupedConv2D(layer.filters, name=f"{layer.name}{name}_product")
+            copy.build(x.shape)
+            copy.set_weights([kernel[None, None], bias])
+            products.append(self._rounded(self._lay_weighted(copy, x), copy.name))
+        return self._mix(*products, coefficients, 0, 1, layer.name)
+
+    def _mix(self, x, shifted, coefficients, piece, pieces, name):
+        products = []
+        for part, tensor in enumerate((x, shifted), 2 * piece):
+            factor = Coefficients(part, 2 * pieces, name=f"{name}_{part}")(coefficients)
+            products.append(self._rounded(tensor * factor, f"{name}_{part}_product"))
+        return products[0] + products[1]
+
+
+def _uncovered(layer):
+    return UserError(
+        f"int8 has no rule for the layer {layer.name} ({type(layer).__name__}). Export without training: "
+        f"to_tflite(..., quantization='int8', keep_float=[{layer.name!r}])."
+    )
+
+
+def _again(layer, *args, **kwargs):
+    """Calls a copy of `layer`, or an operation as it is."""
+    if not isinstance(layer, keras.layers.Layer):
+        return layer(*args, **kwargs)
+    copy = type(layer).from_config(layer.get_config())
+    outputs = copy(*args, **kwargs)
+    copy.set_weights(layer.get_weights())
+    return outputs

@@ -1,0 +1,292 @@
+"""Quantisation-aware training, integer files, what int8 costs, pruning and clustering."""
+
+import json
+import os
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+import keras_lightnets as kl
+from keras_lightnets import optimization
+from keras_lightnets.errors import UserError
+from keras_lightnets.export import to_tflite
+from keras_lightnets.export.interpreter import TFLiteModel
+from keras_lightnets.optimization.compression import Schedule
+from tests.seeded import seed_weights, seeded_images
+from tests.test_fusing import FAMILIES, seeded
+
+SIZE = 16
+
+
+def _images(count=64):
+    return seeded_images((count, SIZE, SIZE, 3))
+
+
+def _network():
+    """A small network of everything that int8 has a rule of its own for."""
+    inputs = keras.Input((SIZE, SIZE, 3))
+    x = kl.layers.GroupedConv2D(12, 3, padding="same", use_bias=False, name="stem")(inputs)
+    x = kl.layers.BatchNormalization(name="stem_norm")(x)
+    x = keras.layers.ReLU(6.0, name="stem_act")(x)
+    x = kl.layers.DynamicShiftMax(4, 6, name="shift_max")(x)
+    x = keras.layers.DepthwiseConv2D(3, padding="same", name="depthwise")(x)
+    gate = keras.layers.GlobalAveragePooling2D(keepdims=True, name="squeeze")(x)
+    gate = keras.layers.Conv2D(12, 1, activation="sigmoid", name="excite")(gate)
+    x = keras.layers.Activation("silu", name="silu")(keras.layers.Multiply(name="gated")([x, gate]))
+    wide = kl.layers.GroupedConv2D(24, groups=4, name="pointwise")(x)
+    x = kl.layers.PartialResidual(name="residual")([wide, x])
+    x = keras.layers.AveragePooling2D(2, name="pool")(keras.layers.Activation("hard_silu", name="hard_silu")(x))
+    x = keras.layers.BatchNormalization(name="bare_norm")(keras.layers.Concatenate(name="both")([x, x]))
+    x = keras.layers.Dropout(0.1, name="dropout")(keras.layers.GlobalAveragePooling2D(name="average")(x))
+    model = keras.Model(inputs, keras.layers.Dense(5, activation="softmax", name="head")(x), name="tiny")
+    seed_weights(model, {})
+    return model
+
+
+@pytest.fixture(scope="module")
+def network():
+    """The small network, not trained."""
+    return _network()
+
+
+@pytest.fixture(scope="module")
+def trained(network):
+    """Its quantisation-aware twin after two steps, as it was loaded from a file, and that file's int8 export."""
+    aware = optimization.quantize_aware(network)
+    aware.compile("sgd", "sparse_categorical_crossentropy")
+    aware.fit(_images(), np.arange(64) % 5, batch_size=32, verbose=0)
+    return aware
+
+
+# The two layers.
+
+
+def test_fake_quantize_rounds_to_the_steps_of_its_range():
+    layer = optimization.FakeQuantize()
+    x = np.array([-1.0, 0.0, 0.333, 2.0], "float32")
+    np.testing.assert_array_equal(layer(x), x)
+    np.testing.assert_allclose(layer(x, training=True), x, atol=3 / 510 * 1.01)
+    np.testing.assert_allclose([layer.minimum, layer.maximum], [-1.001, 2.002], rtol=1e-6)
+    assert float(layer(np.array([0.0], "float32"))[0]) == 0.0
+    layer(3 * x, training=True)
+    np.testing.assert_allclose(layer.maximum, 0.99 * 2.002 + 0.01 * 6.006, rtol=1e-5)
+    with pytest.raises(ValueError, match="must enclose zero"):
+        optimization.FakeQuantize((0.5, 1.0))
+
+
+def test_weights_are_rounded_by_output_channel():
+    kernel = np.array([[1.0, 0.0, 100.0], [0.3, 0.0, 33.3]], "float32")
+    layer = optimization.QuantizedWeights(keras.layers.Dense(3, use_bias=False))
+    layer.build((None, 2))
+    layer.layer.set_weights([kernel])
+    steps = np.array([1 / 127, 1.0, 100 / 127])
+    np.testing.assert_allclose(layer(np.eye(2)), np.round(kernel / steps) * steps, rtol=1e-5)
+    depthwise = optimization.QuantizedWeights(keras.layers.DepthwiseConv2D(1))
+    depthwise.build((None, 4, 4, 6))
+    assert (depthwise.channels, depthwise.rounded.shape) == (6, (1, 1, 6, 1))
+
+
+# From a model to its twin to the file.
+
+
+def test_the_twin_trains_and_its_file_says_the_same(network, trained, tmp_path):
+    assert trained.name == network.name and trained.input_shape == network.input_shape
+    trained.save(tmp_path / "aware.keras")
+    loaded = keras.saving.load_model(tmp_path / "aware.keras")
+    images = _images()
+    np.testing.assert_array_equal(loaded.predict(images, verbose=0), trained.predict(images, verbose=0))
+    report = to_tflite(loaded, tmp_path / "aware.tflite", "int8", samples=images)
+    assert report.max_abs_diff < 0.03 and report.top1_agreement > 0.9
+    operators = set(TFLiteModel(report.path).operators)
+    assert not {"DEQUANTIZE", "QUANTIZE"} & operators, operators
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FAMILIES)
+def test_every_family_has_rules(name, tmp_path):
+    model = seeded(name, (64, 64), classifier_activation="softmax", classes=10)
+    images = seeded_images((16, 64, 64, 3))
+    aware = optimization.quantize_aware(model, images)
+    report = to_tflite(aware, tmp_path / "aware.tflite", "int8", samples=images)
+    assert "DEQUANTIZE" not in TFLiteModel(report.path).operators
+    assert report.max_abs_diff < 0.1
+
+
+KINDS = {
+    "int8 with float ends": ({"float_io": True}, "int8", "float32"),
+    "int16 by int8": ({"quantization": "int16x8"}, "int16", "int16"),
+    "layers kept float": ({"keep_float": ["pointwise"]}, "int8", "float32"),
+}
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_integer_files(network, tmp_path, name):
+    arguments, inside, ends = KINDS[name]
+    arguments = {"quantization": "int8", **arguments}
+    report = to_tflite(network, tmp_path / "model.tflite", representative_data=_images(), **arguments)
+    runner = TFLiteModel(report.path)._interpreter
+    assert runner.get_input_details()[0]["dtype"].__name__ == ends
+    types = {tensor["name"]: tensor["dtype"].__name__ for tensor in runner.get_tensor_details()}
+    assert inside in types.values()
+    if "keep_float" in arguments:
+        outputs = [kind for tensor, kind in types.items() if "/pointwise" in tensor]
+        assert outputs and "int8" not in outputs
+    assert report.max_abs_diff < (1e-3 if inside == "int16" else 0.05)
+
+
+def test_the_worst_layer_is_named():
+    model = _network()
+    kernel, *rest = model.get_layer("depthwise").get_weights()
+    # One channel that drowns the others in the step of what the layer gives.
+    kernel[:, :, 0] *= 1000
+    model.get_layer("depthwise").set_weights([kernel, *rest])
+    rows = optimization.layer_errors(model, _images(16))
+    assert {"stem_act", "pointwise", "head"} < {row["layer"] for row in rows}
+    assert rows[0]["layer"] in ("depthwise", "gated") and rows[0]["error"] > 3 * np.median(
+        [row["error"] for row in rows]
+    )
+
+
+# Bad input.
+
+
+def _with_uncovered_layer():
+    inputs = keras.Input((SIZE, SIZE, 3))
+    x = keras.layers.Conv2DTranspose(4, 2, name="up")(inputs)
+    return keras.Model(inputs, keras.layers.Dense(2)(keras.layers.GlobalAveragePooling2D()(x)), name="tiny")
+
+
+def _pruned():
+    model = _network()
+    for layer in model.layers:
+        layer.set_weights([np.where(np.abs(w) < np.median(np.abs(w)), 0, w) for w in layer.get_weights()])
+    return model
+
+
+def _learned_statistics():
+    model = _network()
+    model.get_layer("stem_norm").moving_variance.assign(np.full(12, 1.5))
+    return model
+
+
+QUANTIZING = {
+    "no images": (_network, [], "hold no images"),
+    "another size": (_network, np.zeros((2, 8, 8, 3)), r"are \(8, 8, 3\), and tiny takes \(16, 16, 3\): resize"),
+    "not finite": (_network, np.full((2, SIZE, SIZE, 3), np.nan), "not finite"),
+    "no preprocessing": (_learned_statistics, 60 * _images() + 120, "preprocessing is missing"),
+    "preprocessing done twice": (_learned_statistics, _images() / 60 - 2, "preprocessing was done twice"),
+    "no rule": (_with_uncovered_layer, None, r"no rule for the layer up \(Conv2DTranspose\).* keep_float=\['up'\]"),
+    "quantised already": (lambda: optimization.quantize_aware(_network()), None, "quantisation-aware already"),
+    "pruned already": (_pruned, None, r"tiny is pruned already \(5.% zeros\)"),
+}
+
+
+@pytest.mark.parametrize("name", QUANTIZING)
+def test_quantize_aware_refuses(name):
+    make, data, message = QUANTIZING[name]
+    with pytest.raises(UserError, match=message) as caught:
+        optimization.quantize_aware(make(), data)
+    assert "\n" not in str(caught.value)
+
+
+def test_exports_that_are_refused(network, trained, tmp_path):
+    path, images = tmp_path / "model.tflite", _images()
+    cases = (
+        (trained, {"quantization": "float16"}, "quantisation-aware: pass quantization='int8'"),
+        (optimization.quantize_aware(network), {"quantization": "int8"}, "tiny has seen no data"),
+        (network, {"quantization": None, "keep_float": ["stem"]}, "`keep_float` is about int8"),
+        (
+            network,
+            {"quantization": "int8", "representative_data": images, "keep_float": ["nowhere"]},
+            "tiny has no layer 'nowhere'",
+        ),
+        (network, {"quantization": "int16x8"}, "int16x8 needs `representative_data`"),
+    )
+    for model, arguments, message in cases:
+        with pytest.raises(UserError, match=message):
+            to_tflite(model, path, **arguments)
+    assert not list(tmp_path.iterdir())
+
+
+COMPRESSING = {
+    "pruned already": (lambda: optimization.prune(_pruned(), 0.5), "pruned already: 5.% of its weights"),
+    "no share": (lambda: optimization.prune(_network(), 1.5), "0 < sparsity < 1"),
+    "no time": (lambda: optimization.prune(_network(), Schedule(0.5, 0.6, 0.6)), "begin < end"),
+    "one cluster": (lambda: optimization.cluster(_network(), 1), "at least 2"),
+    "rounded already": (lambda: optimization.prune(optimization.quantize_aware(_network())), "quantisation-aware"),
+}
+
+
+@pytest.mark.parametrize("name", COMPRESSING)
+def test_compression_refuses(name):
+    work, message = COMPRESSING[name]
+    with pytest.raises(UserError, match=message):
+        work()
+
+
+def test_a_missing_extra_is_named(network, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorflow_model_optimization", None)
+    with pytest.raises(UserError, match=r"keras_lightnets\[optimize\]"):
+        optimization.prune(network)
+
+
+# In the child process.
+
+
+def _batches():
+    images = _images(32)
+    return [(images[i : i + 16], np.arange(i, i + 16) % 5) for i in (0, 16)]
+
+
+def _values(model):
+    return [len(np.unique(w)) for w in model.get_layer("pointwise").get_weights()[:1]]
+
+
+def test_prune_and_keras_3_is_not_disturbed(network):
+    before, seen = network.get_weights(), []
+    training = optimization.prune(network, Schedule(0.5, 0.0, 0.5))
+    pruned = training.fit(_batches(), epochs=2, on_step=seen.append)
+    assert training.difference <= 1e-6
+    assert optimization.sparsity(pruned) == pytest.approx(0.5, abs=0.02) and len(seen) == 4
+    assert [weight.path for weight in pruned.weights] == [weight.path for weight in network.weights]
+    for old, new in zip(before, network.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+    assert "TF_USE_LEGACY_KERAS" not in os.environ and "tf_keras" not in sys.modules
+    pruned.compile("sgd", "sparse_categorical_crossentropy")
+    pruned.fit(*_batches()[0], verbose=0)
+
+
+@pytest.mark.slow
+def test_cluster(network):
+    clustered = optimization.cluster(network, 8).fit(_batches(), epochs=2)
+    assert _values(clustered) == [8] != _values(network)
+
+
+@pytest.mark.slow
+def test_quantize_by_tfmot(network, tmp_path):
+    images = _images()
+    aware = optimization.quantize_aware(network, images)
+    learned = optimization.Training(aware, "quantize").fit(_batches(), epochs=2)
+    ranges = [
+        [float(layer.maximum) for layer in model.layers if isinstance(layer, optimization.FakeQuantize)]
+        for model in (aware, learned)
+    ]
+    assert ranges[0] != ranges[1] and np.all(np.array(ranges[1]) > 0)
+    assert to_tflite(learned, tmp_path / "tfmot.tflite", "int8", samples=images).max_abs_diff < 0.05
+
+
+def test_a_failing_child_has_the_last_word(network):
+    images, labels = _batches()[0]
+    with pytest.raises(UserError, match="could not train tiny: .*"):
+        optimization.prune(network).fit([(images, labels)], loss="no_such_loss")
+    with pytest.raises(UserError, match="pass `steps_per_epoch`"):
+        optimization.prune(network).fit(iter([(images, labels)]))
+
+
+def test_import_is_cheap():
+    code = "import sys, keras_lightnets.optimization; print('tensorflow_model_optimization' in sys.modules)"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert json.loads(result.stdout.lower()) is False
