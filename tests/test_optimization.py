@@ -100,8 +100,7 @@ def test_the_twin_trains_and_its_file_says_the_same(network, trained, tmp_path):
     np.testing.assert_array_equal(loaded.predict(images, verbose=0), trained.predict(images, verbose=0))
     report = to_tflite(loaded, tmp_path / "aware.tflite", "int8", samples=images)
     assert report.max_abs_diff < 0.03 and report.top1_agreement > 0.9
-    operators = set(TFLiteModel(report.path).operators)
-    assert not {"DEQUANTIZE", "QUANTIZE"} & operators, operators
+    assert "DEQUANTIZE" not in TFLiteModel(report.path).operators
 
 
 @pytest.mark.slow

@@ -4,6 +4,7 @@ import contextlib
 import math
 import re
 import tempfile
+import warnings
 from pathlib import Path
 from typing import NamedTuple
 
@@ -82,6 +83,8 @@ def to_tflite(
     aware = is_quantize_aware(model)
     if aware:
         check_ranges(model)
+        if keep_float:
+            raise UserError(f"{model.name} is quantisation-aware: layers are kept float of the float model alone.")
     if (aware or keep_float) and quantization != "int8":
         what = f"{model.name} is quantisation-aware" if aware else "`keep_float` is about int8"
         raise UserError(f"{what}: pass quantization='int8'. Received: quantization={quantization!r}")
@@ -209,7 +212,10 @@ def _with_float_layers(content, graph, keep_float, images, name):
     runner = Interpreter(model_content=content)
     (key,) = runner.get_signature_list()
     (feed,) = runner.get_signature_list()[key]["inputs"]
-    ranges = engine.calibrate({key: ({feed: image[None]} for image in images)})
+    with warnings.catch_warnings():
+        # About memory, which these networks need little of.
+        warnings.simplefilter("ignore")
+        ranges = engine.calibrate({key: [{feed: image[None]} for image in images]})
     return bytes(engine.quantize(ranges).quantized_model)
 
 

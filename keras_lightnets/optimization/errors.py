@@ -60,7 +60,7 @@ def _switches(aware, names):
     for layer in aware.layers:
         if isinstance(layer, QuantizedWeights):
             switches.setdefault(layer.name, []).append((layer.active, True))
-        elif isinstance(layer, FakeQuantize):
+        elif isinstance(layer, FakeQuantize) and layer.limits is None:
             # The steps inside of a composed layer have its name and more.
             own = layer.name.removesuffix("_range")
             name = max((name for name in names if own == name or own.startswith(f"{name}_")), key=len, default=own)

@@ -83,6 +83,10 @@ class FakeQuantize(keras.layers.Layer):
             value = _MARGIN * ops.cast(extreme(ops.append(extreme(inputs), 0.0)), variable.dtype)
             variable.assign(ops.where(seen, _MOMENTUM * variable + (1 - _MOMENTUM) * value, value))
 
+    def compute_output_spec(self, inputs, training=None, step=False):
+        """Returns the shape and type of what `call` returns."""
+        return keras.KerasTensor(() if step else inputs.shape, self.compute_dtype)
+
     def get_config(self):
         """Returns the arguments."""
         return {**super().get_config(), "limits": self.limits}
@@ -138,16 +142,15 @@ class QuantizedWeights(keras.layers.Wrapper):
         if exporting():
             # The converter rounds constants by the same rules.
             return self.layer(x)
-        weights = {}
         if self.channels is None:
-            weights[self.layer.bias] = _as_a_whole(self.layer.bias)
+            weights = [(self.layer.bias, _as_a_whole(self.layer.bias))]
         else:
             largest = self._largest()
-            weights[self.layer.kernel] = _by_channel(self.layer.kernel, largest)
+            weights = [(self.layer.kernel, _by_channel(self.layer.kernel, largest))]
             if step and self.layer.use_bias:
-                weights[self.layer.bias] = _to_multiples(self.layer.bias, step[0] * largest / 127.0)
-        mapping = [(variable, ops.where(self.active, value, variable)) for variable, value in weights.items()]
-        with keras.StatelessScope(mapping):
+                weights.append((self.layer.bias, _to_multiples(self.layer.bias, step[0] * largest / 127.0)))
+        weights = [(variable, ops.where(self.active, rounded, variable)) for variable, rounded in weights]
+        with keras.StatelessScope(weights):
             return self.layer(x)
 
     def _largest(self):

@@ -150,7 +150,7 @@ class _Placement:
         return outputs
 
     @_lay.register
-    def _(self, layer: keras.layers.BatchNormalization, inputs):
+    def _(self, layer: keras.layers.BatchNormalization, inputs, mask=None):
         if len(inputs.shape) != 4:
             raise _uncovered(layer)
         # One that nothing could be folded into is a depthwise convolution of single pixels.
