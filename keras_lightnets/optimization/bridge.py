@@ -90,20 +90,18 @@ class Training:
         command = [sys.executable, "-m", "keras_lightnets.optimization.child", str(folder)]
         environment = {**os.environ, "KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "2"}
         with (folder / "log").open("w+b") as log:
-            child = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, env=environment
-            )
-            try:
-                reader = threading.Thread(target=self._listen, args=(child.stdout, on_step), daemon=True)
-                reader.start()
-                with contextlib.suppress(BrokenPipeError), child.stdin:
-                    for batch in itertools.islice(itertools.chain([first], stream), count):
-                        pickle.dump(batch, child.stdin)
-                status = child.wait()
-                reader.join()
-            finally:
-                child.kill()
-                child.wait()
+            streams = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": log}
+            with subprocess.Popen(command, **streams, env=environment) as child:
+                try:
+                    reader = threading.Thread(target=self._listen, args=(child.stdout, on_step), daemon=True)
+                    reader.start()
+                    with contextlib.suppress(BrokenPipeError), child.stdin:
+                        for batch in itertools.islice(itertools.chain([first], stream), count):
+                            pickle.dump(batch, child.stdin)
+                    status = child.wait()
+                    reader.join()
+                finally:
+                    child.kill()
             if status:
                 log.seek(0)
                 lines = log.read().decode(errors="replace").strip().splitlines() or [f"exit status {status}"]
