@@ -13,6 +13,8 @@ from keras_lightnets.optimization.weights import sparsity
 _PRUNED = 0.2
 # Ratio of spreads beyond which other data cannot be the reason.
 _RATIO = 8.0
+# Fewer images say nothing about a spread.
+_LEAST_IMAGES = 8
 # Ranges of activations settle within a few hundred images.
 CALIBRATION_IMAGES = 256
 
@@ -82,14 +84,15 @@ def check_data(model, data):
 def _check_range(model, images):
     """Compares the spread that the first batch normalisation sees with the one it saw in training."""
     norm = next((layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)), None)
-    if norm is None:
+    if norm is None or len(images) < _LEAST_IMAGES:
         return
     learned = np.sqrt(np.mean(keras.ops.convert_to_numpy(norm.moving_variance)))
     if learned == 1.0:
         # Nothing was trained.
         return
     seen = keras.Model(model.inputs, norm.input).predict(images, verbose=0)
-    ratio = np.sqrt(np.mean(np.var(seen, axis=tuple(range(seen.ndim - 1))))) / learned
+    # From image to image: from pixel to pixel even blank images differ, at their borders.
+    ratio = np.sqrt(np.mean(np.var(seen, axis=0))) / learned
     if not 1 / _RATIO < ratio < _RATIO:
         found = f"{images.min():g} to {images.max():g}, spread {ratio:.2g} times as wide as in training"
         cause = "is missing" if ratio > 1 else "was done twice"

@@ -188,7 +188,7 @@ class _Run:
             model.compile(
                 keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(rate, options.epochs * steps)),
                 "categorical_crossentropy",
-                ["accuracy"],
+                metrics=["accuracy"],
             )
             shown = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: on_step(logs))
             model.fit(batches, epochs=options.epochs, steps_per_epoch=steps, verbose=0, callbacks=[shown])
