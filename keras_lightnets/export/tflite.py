@@ -203,20 +203,19 @@ def _with_float_layers(content, graph, keep_float, images, name):
             f"{name} has no layer {unknown[0]!r} in its fused graph. Names: {', '.join(graph.layers[:6])}, ...; "
             "see export.fuse(model).layers."
         )
-    engine = quantizer.Quantizer(bytearray(content))
     every = qtyping.TFLOperationName.ALL_SUPPORTED
-    engine.add_static_config(regex=".*", operation_name=every, activation_num_bits=8, weight_num_bits=8)
-    engine.update_quantization_recipe(
-        regex=_operators_of(keep_float), operation_name=every, algorithm_key=AlgorithmName.NO_QUANTIZE
-    )
-    runner = Interpreter(model_content=content)
-    (key,) = runner.get_signature_list()
-    (feed,) = runner.get_signature_list()[key]["inputs"]
+    (key,) = signatures = Interpreter(model_content=content).get_signature_list()
+    (feed,) = signatures[key]["inputs"]
     with warnings.catch_warnings():
         # About memory, which these networks need little of.
         warnings.simplefilter("ignore")
+        engine = quantizer.Quantizer(bytearray(content))
+        engine.add_static_config(regex=".*", operation_name=every, activation_num_bits=8, weight_num_bits=8)
+        engine.update_quantization_recipe(
+            regex=_operators_of(keep_float), operation_name=every, algorithm_key=AlgorithmName.NO_QUANTIZE
+        )
         ranges = engine.calibrate({key: [{feed: image[None]} for image in images]})
-    return bytes(engine.quantize(ranges).quantized_model)
+        return bytes(engine.quantize(ranges).quantized_model)
 
 
 def _with_int8_classifier(content, classifier):
