@@ -58,7 +58,7 @@ def to_tflite(
         metadata: dict of JSON values to put into the file (labels, preprocessing). Defaults to None.
         float_io: bool, whether an integer file takes and gives float32. Defaults to False.
         keep_float: names of layers that stay float32 in an "int8" file, such as the worst of
-            `optimization.layer_errors`. Input and output then are float32 too. Defaults to none.
+            `optimization.layer_errors`. Defaults to none.
 
     Returns:
         A `Report`, also written as JSON beside the file.
