@@ -221,7 +221,10 @@ def _bar(console):
 
 def show(report, console):
     """Prints the tables of a report."""
-    table = rich.table.Table("file", caption=f"on {report['images']} test images; agreement with the Keras model")
+    table = rich.table.Table(
+        rich.table.Column("file", no_wrap=True),
+        caption=f"on {report['images']} test images; agreement with the Keras model",
+    )
     for name in ("accuracy", "agreement", "size", "zipped", "latency", "zeros"):
         table.add_column(name, justify="right")
     for row in report["files"]:
