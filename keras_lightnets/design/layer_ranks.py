@@ -12,7 +12,7 @@ from keras_lightnets.design.correlation import rank_correlation
 from keras_lightnets.design.random_layers import LAYERS, NONLINEARITIES, RandomLayer, RankChoices
 from keras_lightnets.design.ranks import numerical_rank
 from keras_lightnets.errors import UserError
-from keras_lightnets.export.files import replacing, write_json
+from keras_lightnets.export.files import replacing, write_csv, write_json
 
 RATIOS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 # Read off the paper's figure, to 0.01 for the single convolutions and 0.02 for the bottlenecks; two curves that the
@@ -88,10 +88,7 @@ def rank_study(
         "agreement": {layer: _agreement([row for row in curves if row["layer"] == layer]) for layer in layers},
     }
     write_json(output / "ranks.json", content)
-    with replacing(output / "ranks.csv") as temporary, temporary.open("w", newline="") as file:
-        writer = csv.DictWriter(file, curves[0])
-        writer.writeheader()
-        writer.writerows(curves)
+    write_csv(output / "ranks.csv", curves)
     _draw(content, output / "ranks.png")
     return content
 

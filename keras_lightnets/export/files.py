@@ -1,6 +1,7 @@
 """Files that are whole or absent, and the metadata that travels inside a model file."""
 
 import contextlib
+import csv
 import json
 import os
 import shutil
@@ -41,6 +42,14 @@ def write_json(path, content):
     """Writes `content` as JSON, whole or not at all."""
     with replacing(path) as temporary:
         temporary.write_text(json.dumps(content, indent=2) + "\n")
+
+
+def write_csv(path, rows):
+    """Writes `rows`, dicts with the same keys, as a table with a header, whole or not at all."""
+    with replacing(path) as temporary, temporary.open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
 
 
 def add_metadata(path, metadata):

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import keras
 import numpy as np
-import rich.progress
 import rich.table
 
 from keras_lightnets.errors import UserError
@@ -23,6 +22,7 @@ from keras_lightnets.training.config import Config
 from keras_lightnets.training.delivery import calibration_images, some_images
 from keras_lightnets.training.evaluate import load, open_known
 from keras_lightnets.training.pipeline import steps_per_epoch, training_batches
+from keras_lightnets.training.progress import progress_bar
 
 # What is written by each method, and its learning rate where it trains.
 _FILES = {
@@ -177,11 +177,11 @@ class _Run:
             training = cluster(model, options.clusters)
         elif options.engine == "tfmot":
             training = Training(model, "quantize")
-        with _bar(self._console) as bar:
-            task = bar.add_task(f"{options.method}, {options.epochs} epochs", total=options.epochs * steps, loss="")
+        with progress_bar(self._console) as bar:
+            task = bar.add_task(f"{options.method}, {options.epochs} epochs", total=options.epochs * steps, rate="")
 
             def on_step(logs):
-                bar.update(task, advance=1, loss=f"loss {logs['loss']:.3f}  accuracy {logs['accuracy']:.2%}")
+                bar.update(task, advance=1, rate=f"loss {logs['loss']:.3f}  accuracy {logs['accuracy']:.2%}")
 
             if training is not None:
                 return training.fit(batches, options.epochs, steps, rate, on_step=on_step)
@@ -201,22 +201,9 @@ class _Run:
 
     def errors(self):
         """Returns `layer_errors`."""
-        with _bar(self._console) as bar:
-            task = bar.add_task("error of each layer", total=None, loss="")
+        with progress_bar(self._console) as bar:
+            task = bar.add_task("error of each layer", total=None, rate="")
             return layer_errors(self._model, self._calibration, lambda: bar.advance(task))
-
-
-def _bar(console):
-    return rich.progress.Progress(
-        rich.progress.TextColumn("{task.description}"),
-        rich.progress.BarColumn(),
-        rich.progress.MofNCompleteColumn(),
-        rich.progress.TimeRemainingColumn(),
-        rich.progress.TextColumn("{task.fields[loss]}"),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    )
 
 
 def show(report, console):

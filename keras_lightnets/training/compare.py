@@ -1,12 +1,11 @@
 """Several networks under one budget, side by side."""
 
-import csv
 import dataclasses
 import json
 from pathlib import Path
 
 from keras_lightnets.errors import UserError
-from keras_lightnets.export.files import replacing, write_json
+from keras_lightnets.export.files import write_csv, write_json
 from keras_lightnets.training.drawing import draw_comparison, require_matplotlib
 from keras_lightnets.training.train import train
 
@@ -58,10 +57,7 @@ def compare(names, output, config=None, console=None):
     rows = sorted((_row(name, report) for name, report in runs), key=lambda row: -row["top1"])
     output.mkdir(parents=True, exist_ok=True)
     write_json(output / "comparison.json", rows)
-    with replacing(output / "comparison.csv") as temporary, temporary.open("w", newline="") as file:
-        writer = csv.DictWriter(file, rows[0])
-        writer.writeheader()
-        writer.writerows(rows)
+    write_csv(output / "comparison.csv", rows)
     draw_comparison(rows, output / "comparison.png")
     return rows
 

@@ -1,11 +1,9 @@
 """How good a classifier is: top-1, top-5, class by class, and whether its probabilities can be believed."""
 
-import csv
-
 import numpy as np
 import tensorflow as tf
 
-from keras_lightnets.export.files import replacing
+from keras_lightnets.export.files import write_csv
 from keras_lightnets.training.pipeline import evaluation_batches
 
 _BINS = 15
@@ -77,7 +75,4 @@ def class_table(matrix, classes):
 
 def write_class_table(rows, path):
     """Writes the table of `class_table` as CSV."""
-    with replacing(path) as temporary, temporary.open("w", newline="") as file:
-        writer = csv.DictWriter(file, rows[0])
-        writer.writeheader()
-        writer.writerows(rows)
+    write_csv(path, rows)

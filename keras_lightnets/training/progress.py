@@ -13,7 +13,8 @@ import rich.table
 from keras_lightnets.training.card import export_rows
 
 
-def _bar(console):
+def progress_bar(console):
+    """Returns a `rich.progress.Progress` whose tasks say in the field `rate` how the work goes."""
     return rich.progress.Progress(
         rich.progress.TextColumn("{task.description}"),
         rich.progress.BarColumn(),
@@ -47,7 +48,7 @@ class Progress:
     @contextlib.contextmanager
     def decoding(self, count):
         """Shows a bar while images are decoded; yields the function to call after each."""
-        with _bar(self._console) as bar:
+        with progress_bar(self._console) as bar:
             task = bar.add_task("reading images", total=count, rate="")
             yield lambda: bar.advance(task)
 
@@ -120,7 +121,7 @@ class _EpochLines(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch, logs=None):
         self._start, self._first = time.monotonic(), self._done
         self._done = 0
-        self._bar = _bar(self._console)
+        self._bar = progress_bar(self._console)
         self._task = self._bar.add_task(f"epoch {epoch + 1}", total=self._steps, completed=self._first, rate="")
         self._bar.start()
 
