@@ -1,6 +1,5 @@
 """All networks by published accuracy and cost: the table and the picture that a choice starts from."""
 
-import csv
 import fnmatch
 import importlib.util
 import json
@@ -12,7 +11,7 @@ from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedC
 
 from keras_lightnets.applications.catalog import find_model, list_models
 from keras_lightnets.errors import UserError
-from keras_lightnets.export.files import replacing, write_json
+from keras_lightnets.export.files import replacing, write_csv, write_json
 from keras_lightnets.export.interpreter import TFLiteModel
 from keras_lightnets.export.profiling import open_model, tflite_content
 
@@ -62,10 +61,7 @@ def compare_costs(names, output, console=None):
     for row in rows:
         row["pareto"] = [cost for cost in COSTS if not any(_beats(other, row, cost) for other in rows)]
     write_json(output / "costs.json", rows)
-    with replacing(output / "costs.csv") as temporary, temporary.open("w", newline="") as file:
-        writer = csv.DictWriter(file, rows[0])
-        writer.writeheader()
-        writer.writerows({**row, "pareto": " ".join(row["pareto"])} for row in rows)
+    write_csv(output / "costs.csv", [{**row, "pareto": " ".join(row["pareto"])} for row in rows])
     _draw(rows, output / "costs.png")
     return rows
 

@@ -1,12 +1,11 @@
 """What a channel search found: the ranking, the paper's groups, and whether straight lines win."""
 
-import csv
 from pathlib import Path
 
 import numpy as np
 
 from keras_lightnets.design.correlation import rank_correlation
-from keras_lightnets.export.files import replacing, write_json
+from keras_lightnets.export.files import replacing, write_csv, write_json
 
 _SHARE = 0.1
 
@@ -47,10 +46,7 @@ def report(output, settings, results, costs, network):
     }
     output = Path(output)
     write_json(output / "search.json", content)
-    with replacing(output / "candidates.csv") as temporary, temporary.open("w", newline="") as file:
-        writer = csv.DictWriter(file, rows[0])
-        writer.writeheader()
-        writer.writerows({**row, "channels": "-".join(map(str, row["channels"]))} for row in rows)
+    write_csv(output / "candidates.csv", [{**row, "channels": "-".join(map(str, row["channels"]))} for row in rows])
     with replacing(output / "groups.md") as temporary:
         temporary.write_text(_markdown(content))
     _draw(content, output / "channels.png")
