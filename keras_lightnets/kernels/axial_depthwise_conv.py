@@ -38,7 +38,7 @@ def axial_depthwise_conv(x, kernel, axis, stride=1):
 
         if multiplier > 1 and channels * multiplier <= _DENSE_LIMIT:
             return ops.conv(x, dense_kernel(kernel), strides, padding, "channels_last")
-        if stride > 1 and not tensorflow_forms.unequal_strides_work():
+        if stride > 1 and not tensorflow_forms.unequal_strides_work(x.dtype):
             return folded(x, kernel, axis, stride)
     return ops.depthwise_conv(x, kernel, strides, padding, "channels_last")
 

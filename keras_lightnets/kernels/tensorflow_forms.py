@@ -27,10 +27,13 @@ def native_conv(x, kernel, strides, padding, dilation_rate):
 
 
 @functools.cache
-def unequal_strides_work():
-    """Whether depthwise convolution with unequal strides runs here, forward and backward (not without oneDNN)."""
+def unequal_strides_work(dtype):
+    """Whether depthwise convolution of a `tf.DType` with unequal strides runs here, forward and backward.
+
+    It does with oneDNN only, and there for the types that oneDNN knows.
+    """
     with tf.init_scope():
-        x, kernel = tf.ones((1, 4, 4, 1)), tf.ones((3, 1, 1, 1))
+        x, kernel = tf.ones((1, 4, 4, 1), dtype), tf.ones((3, 1, 1, 1), dtype)
         try:
             with tf.GradientTape() as tape:
                 tape.watch([x, kernel])
