@@ -14,6 +14,7 @@ import keras_lightnets as kl
 from keras_lightnets import layers as ours
 from keras_lightnets.complexity import complexity
 from keras_lightnets.errors import UserError
+from keras_lightnets.export import fuse
 
 
 def network(shape, *stack):
@@ -193,6 +194,18 @@ def test_unknown_layers_are_named():
     assert row["madds"] is None
     assert "| twice | Twice | (1, 8, 8, 8) | 0 | ? | ? |" in cost.to_markdown()
     assert "Not counted, because they are unknown: twice, matmul" in cost.to_markdown()
+
+
+def test_fused_models_are_counted():
+    inputs = keras.Input((8, 8, 6))
+    x = layers.Conv2D(12, 1)(inputs)
+    outputs = ours.DynamicShiftMax(groups=3, units=2)(x)
+    model = keras.Model(inputs, layers.GlobalAveragePooling2D()(outputs))
+    fused = complexity(fuse(model))
+    counted = {row.kind: (row.madds, row.mix_madds) for row in fused.layers}
+    assert not fused.unknown
+    assert counted["GroupedConv2D"] == (64 * 6 * 12, 0)
+    assert counted["ShiftMaxMix"] == (0, complexity(model).mix_madds) == (0, 64 * 12 * 4)
 
 
 def test_a_model_that_moves_nothing():

@@ -44,7 +44,7 @@ def _kind(layer, product):
         if not getattr(layer, "weights", ()):
             return ""
         return "normalization" if isinstance(layer, _NORMALIZATIONS) else "other"
-    if isinstance(layer, ours.DynamicShiftMax):
+    if isinstance(layer, ours.DynamicShiftMax) or type(layer).__name__ in ("ShiftMaxMix", "MixedPointwise"):
         return "shift-max"
     if isinstance(layer, _DEPTHWISE):
         return "depthwise"

@@ -57,15 +57,15 @@ _PLAIN_LAYERS = (
     ours.ChannelSplit,
     ours.PartialResidual,
 )
-# Classes without a public name: layers of keras.applications and functions of keras.ops, by their names.
+# Classes without a public name, by their names: layers of keras.applications and fused models, functions of keras.ops.
 _FUSED_NAMES = {
-    *("LayerScale", "StochasticDepth"),
+    *("LayerScale", "StochasticDepth", "ColumnBias", "HardSwish", "Offset"),
     *("Abs", "Absolute", "Cast", "Clip", "Elu", "Exp", "ExpandDims", "Gelu", "HardSigmoid", "HardSilu", "Log"),
     *("Negative", "Relu", "Relu6", "Reshape", "Rsqrt", "Sigmoid", "Silu", "Softmax", "Softplus", "Sqrt", "Square"),
     *("Squeeze", "Tanh"),
 }
 _PLAIN_NAMES = {
-    "CustomScaleLayer",
+    *("CustomScaleLayer", "ChannelRoll"),
     *("Add", "Concatenate", "Divide", "Flip", "GetItem", "Max", "Maximum", "Mean", "Min", "Minimum", "Multiply"),
     *("Pad", "Power", "Repeat", "Roll", "Split", "Stack", "Subtract", "Sum", "Take", "Transpose", "TrueDivide"),
 }
@@ -82,6 +82,11 @@ def products(call):
     inputs = math.prod(call.inputs[0].shape)
     if isinstance(layer, ours.DynamicShiftMax):
         return _size(layer.squeeze.kernel) + _size(layer.excite.kernel), 2 * layer.pieces * outputs
+    if type(layer).__name__ == "ShiftMaxMix":
+        return 0, 2 * layer.pieces * outputs
+    if type(layer).__name__ == "MixedPointwise":
+        # The mix is in the kernel, which is made for each image.
+        return outputs * layer.kernel.shape[0], 2 * _size(layer.kernel)
     # The transposed ones are subclasses of none of the others: each number of the input meets each of its kernels.
     if isinstance(layer, _TRANSPOSED):
         return inputs * math.prod(layer.kernel.shape[:-1]), 0
