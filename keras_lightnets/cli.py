@@ -446,8 +446,10 @@ def main():
         sys.exit(app(sys.argv[1:] or ["--help"], standalone_mode=False))
     except _UsageError as error:
         fail(f"{error.format_message().rstrip('.')}. See {error.ctx.command_path} --help.")
-    except (UserError, OSError) as error:
+    except UserError as error:
         fail(str(error))
+    except OSError as error:
+        fail(f"{error.filename}: {error.strerror}." if error.filename else str(error))
     except (KeyboardInterrupt, typer.Abort):
         fail("interrupted")
 
