@@ -11,7 +11,6 @@ and onnxruntime are installed.
 import argparse
 import importlib.util
 import tempfile
-import time
 import warnings
 from pathlib import Path
 
@@ -21,7 +20,7 @@ import tensorflow as tf
 
 from benchmarks.naive import naive_port
 from benchmarks.networks import BASELINE, KERAS, OURS, authors_network
-from benchmarks.timing import report
+from benchmarks.timing import BURST, report, shortest
 from keras_lightnets import complexity
 from keras_lightnets.export import to_tflite
 from keras_lightnets.export.interpreter import TFLiteModel
@@ -30,7 +29,6 @@ from keras_lightnets.quiet import quiet
 from tests.seeded import calibrated_scales, seed_weights
 
 KINDS = {"float": None, "small": "dynamic", "int8": "int8"}
-BURST = 10
 AUTHORS = ("authors' PyTorch, eager", "authors' ONNX Runtime")
 
 
@@ -98,18 +96,6 @@ def authors_runs(network, size, folder):
         feed = {session.get_inputs()[0].name: image.numpy()}
         runs[AUTHORS[1]] = lambda: session.run(None, feed)
     return runs
-
-
-def shortest(runs, rounds):
-    """The shortest milliseconds of every callable of the dict `runs`, which take turns of `BURST` calls."""
-    times = {name: [] for name in runs}
-    for _ in range(rounds):
-        for name, run in runs.items():
-            for _ in range(BURST):
-                start = time.perf_counter()
-                run()
-                times[name].append(1e3 * (time.perf_counter() - start))
-    return {name: min(values) for name, values in times.items()}
 
 
 def main():

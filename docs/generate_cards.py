@@ -92,7 +92,9 @@ def card(family):
 
 def _weights(models):
     builders = dict.fromkeys(model.builder.__name__ for model in models)
-    released = [record for builder in builders for record in list_weights(builder) if record.include_top]
+    released = [
+        record for builder in builders for record in list_weights(builder) if record.include_top and not record.shipped
+    ]
     rows = "\n".join(
         f"| `{record.name}` | {'yes' if record.imagenet else ''} | `{record.shown}` | {record.format} "
         f"| {'' if record.urls else 'by path; '}<{record.page}> | {_percent(record.top1)} | {record.digest or '-'} "

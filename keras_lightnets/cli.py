@@ -423,7 +423,7 @@ def weights(as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")]
         table.add_column(name, overflow="fold")
     for record in records:
         accuracy = "" if record.top1 is None else f"{record.top1:.1f} %"
-        kind = record.format if record.urls else f"{record.format}, by path"
+        kind = record.format if record.by_name else f"{record.format}, by path"
         table.add_row(record.name, record.shown, kind, accuracy, ", ".join(record.unverified))
     rich.console.Console().print(table)
 

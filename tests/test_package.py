@@ -44,6 +44,9 @@ def test_wheel_works_from_another_directory(tmp_path):
     ]
     for name in ("training/recipes/cifar10.toml", "design/rank_curves.csv"):
         assert (site / "keras_lightnets" / name).is_file()
+    released = json.loads((ROOT / "saved_models" / "manifest.json").read_text())
+    weights = [path.parent.name for path in (site / "keras_lightnets" / "saved_models").rglob("*.weights.h5")]
+    assert sorted(weights) == sorted(released)
     code = """
 import json, sys
 import keras_lightnets as kl
@@ -52,6 +55,7 @@ print(json.dumps({
     "file": kl.__file__,
     "parameters": kl.complexity(model).params,
     "labels": kl.applications.decoding.imagenet_classes()[386],
+    "classes": kl.MicroNetM0(weights="cifar10").output_shape[1],
     "modules": sorted(sys.modules),
 }))
 """
@@ -60,6 +64,7 @@ print(json.dumps({
     assert Path(found["file"]).is_relative_to(site)
     assert found["parameters"] == 128_910
     assert found["labels"] == ["n02504458", "African_elephant"]
+    assert found["classes"] == 10
     assert not set(NOT_NEEDED) & set(found["modules"])
 
 
@@ -83,7 +88,7 @@ def test_list_is_json_if_asked():
 
 
 def test_the_root_links_show_the_house():
-    for name in ("applications", "training"):
+    for name in ("applications", "saved_models", "training"):
         assert (ROOT / name).resolve() == ROOT / "keras_lightnets" / name
 
 

@@ -146,9 +146,11 @@ def test_train(trained):
         "training_curve.png",
         "model_card.md",
     } <= names
-    manifest = json.loads((output.parent / "released" / "manifest.json").read_text())
-    assert manifest["first"]["top1"] == report["test"]["top1"]
-    assert "model_int8.tflite" in manifest["first"]["files"]
+    released = output.parent / "released"
+    (entry,) = json.loads((released / "manifest.json").read_text()).values()
+    assert entry["top1"] == report["test"]["top1"]
+    assert {path.name for path in (released / "first").iterdir()} == set(entry["files"])
+    assert {"model.weights.h5", "model_float16.tflite", "model_int8.tflite"} < set(entry["files"])
     # The same command again shows the result, and trains nothing.
     before = (output / "report.json").stat().st_mtime_ns
     again = CliRunner().invoke(app, arguments)

@@ -48,6 +48,11 @@ class ModelRecord(NamedTuple):
     pyramid: dict[int, int]
     weights: tuple[str, ...]
 
+    @property
+    def family(self):
+        """Name of the module of the builder, such as "micronet"."""
+        return self.builder.__module__.rpartition(".")[-1]
+
 
 class Row(NamedTuple):
     """A variant in the tables below, as `ModelRecord` has it."""
@@ -127,7 +132,7 @@ def records(family):
 
 
 def _weights(row):
-    known = [record for record in list_weights(row.builder.__name__, **{"alpha": 1.0, **row.kwargs}) if record.urls]
+    known = [record for record in list_weights(row.builder.__name__, **{"alpha": 1.0, **row.kwargs}) if record.by_name]
     names = dict.fromkeys(record.name for record in known)
     return (*(["imagenet"] if any(record.imagenet for record in known) else []), *names)
 

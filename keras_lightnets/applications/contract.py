@@ -11,6 +11,9 @@ from keras_lightnets.weights.keras_sources import keras_record
 from keras_lightnets.weights.load import load
 from keras_lightnets.weights.source import open_source
 
+# Of ImageNet, and the default of every builder.
+_CLASSES = 1000
+
 
 def open_weights(builder, arguments, weights, include_top, classes, classifier_activation, donated=False):
     """Refuses combinations of arguments before anything is built, and reads the weights.
@@ -25,16 +28,17 @@ def open_weights(builder, arguments, weights, include_top, classes, classifier_a
         donated: whether "imagenet" is left to `keras_donor`. Defaults to False.
 
     Returns:
-        A `Source`, or None without weights or if they are left to `keras_donor`.
+        A `Source`, or None without weights or if they are left to `keras_donor`; and the number of classes: where
+        `classes` is the default of `keras.applications`, that of weights given by name.
 
     Raises:
         ValueError: for weights that do not exist or cannot be read, `classes` other than 1000 with the classifier of
             `keras.applications`, or an activation other than softmax or None with weights.
     """
     donated = donated and weights == "imagenet"
-    if donated and include_top and classes != 1000:
+    if donated and include_top and classes != _CLASSES:
         raise ValueError(
-            f"If using `weights={weights!r}` with `include_top=True`, `classes` should be 1000. "
+            f"If using `weights={weights!r}` with `include_top=True`, `classes` should be {_CLASSES}. "
             f"Received: classes={classes}"
         )
     if not isinstance(classes, int) or classes < 1:
@@ -46,7 +50,10 @@ def open_weights(builder, arguments, weights, include_top, classes, classifier_a
                 "Only `None` and `softmax` activations are allowed for the `classifier_activation` argument when "
                 f"using weights. Received: classifier_activation={classifier_activation!r}"
             )
-    return None if weights is None or donated else open_source(weights, builder, arguments, include_top)
+    if weights is None or donated:
+        return None, classes
+    source = open_source(weights, builder, arguments, include_top)
+    return source, (classes == _CLASSES and source.classes) or classes
 
 
 def check_alpha(alpha):
@@ -194,17 +201,18 @@ def finish(inputs, outputs, name, source, donor=None):
 # The arguments that every builder has, for its docstring.
 ARGUMENTS = """Args:
     include_top: bool, whether to end in the classifier. Defaults to True.
-    weights: None for random initialisation, "imagenet" or another name of `keras_lightnets.weights.list_weights()`, or
-        the path of a weights file: `.weights.h5`, `.h5`, `.keras`, `.safetensors`, or a PyTorch checkpoint of the
-        publishers listed there. With another number of `classes` than the weights have, the classifier is fresh and a
-        warning says so; with one input channel the first kernel is summed over RGB, and from the fourth channel on it
-        is zero. Defaults to "imagenet".
+    weights: None for random initialisation, "imagenet", "cifar10" or another name of
+        `keras_lightnets.weights.list_weights()`, or the path of a weights file: `.weights.h5`, `.h5`, `.keras`,
+        `.safetensors`, or a PyTorch checkpoint of the publishers listed there. With another number of `classes` than
+        the weights have, the classifier is fresh and a warning says so; with one input channel the first kernel is
+        summed over RGB, and from the fourth channel on it is zero. Defaults to "imagenet".
     input_tensor: Keras tensor `(batch, height, width, channels)` to build upon. Defaults to None.
     input_shape: `(height, width, channels)`, each side at least 32. Defaults to None: `(224, 224, 3)` with the
         classifier, `(None, None, 3)` without.
     pooling: without the classifier, "avg" or "max" for features `(batch, channels)`, None for
         `(batch, height / 32, width / 32, channels)`. Defaults to None.
-    classes: int, number of classes. Defaults to 1000.
+    classes: int, number of classes. Defaults to 1000, which stands for that of the weights if they are given by name:
+        10 for "cifar10".
     classifier_activation: activation of the classifier, None for logits. Defaults to "softmax".
     name: str, name of the model.
 

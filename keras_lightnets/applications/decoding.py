@@ -1,9 +1,11 @@
-"""Names for the 1000 outputs of an ImageNet classifier; the list ships in the package."""
+"""Names for the outputs of a classifier; the lists ship in the package."""
 
 import functools
 from importlib import resources
 
 import numpy as np
+
+from keras_lightnets.weights.registry import list_weights
 
 
 @functools.cache
@@ -13,26 +15,38 @@ def imagenet_classes():
     return tuple(tuple(line.split(" ", 1)) for line in text.splitlines())
 
 
-def decode_predictions(preds, top=5):
-    """Names the likeliest ImageNet classes of each image.
+def decode_predictions(preds, top=5, weights="imagenet"):
+    """Names the likeliest classes of each image.
 
     Args:
-        preds: float array `(batch, 1000)`, one score per class.
+        preds: float array `(batch, classes)`, one score per class.
         top: int, how many to return. Defaults to 5.
+        weights: what the classifier was built with: "imagenet", or a name of weights that are part of the package,
+            such as "cifar10". Defaults to "imagenet".
 
     Returns:
-        A list per image of `top` tuples (WordNet id, name, score), in falling order of the score.
+        A list per image of `top` tuples (WordNet id, name, score), in falling order of the score; for other classes
+        than ImageNet's the name stands for the id too.
 
     Raises:
-        ValueError: if `preds` is not of shape `(batch, 1000)`.
+        ValueError: if `preds` is not of shape `(batch, 1000)` for "imagenet", or has another number of classes than
+            the weights; for an unknown name of weights.
     """
     preds = np.asarray(preds)
-    if preds.ndim != 2 or preds.shape[1] != 1000:
+    classes = imagenet_classes() if weights == "imagenet" else _shipped_classes(weights)
+    if preds.ndim != 2 or preds.shape[1] != len(classes):
         raise ValueError(
-            "`decode_predictions` expects a batch of predictions, an array of shape (samples, 1000). "
+            f"`decode_predictions` expects a batch of predictions, an array of shape (samples, {len(classes)}). "
             f"Found array with shape: {preds.shape}"
         )
-    classes = imagenet_classes()
     return [
         [(*classes[i], float(scores[i])) for i in np.argsort(scores, kind="stable")[::-1][:top]] for scores in preds
     ]
+
+
+def _shipped_classes(weights):
+    labels = {record.name: record.labels for record in list_weights() if record.shipped}
+    if weights not in labels:
+        names = ", ".join(map(repr, ("imagenet", *labels)))
+        raise ValueError(f"`weights` must be one of {names}. Received: weights={weights!r}")
+    return tuple((label, label) for label in labels[weights])

@@ -287,7 +287,7 @@ def _micronet(
     name,
 ):
     refuse_channels_first("MicroNet")
-    source = open_weights(builder, {}, weights, include_top, classes, classifier_activation)
+    source, classes = open_weights(builder, {}, weights, include_top, classes, classifier_activation)
     inputs = image_input(input_tensor, input_shape, include_top)
     x = _stem(inputs, *config.stem)
     for number, row in enumerate(config.rows, 1):

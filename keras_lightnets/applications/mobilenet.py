@@ -149,7 +149,9 @@ def MobileNet(
     """MobileNet with depthwise-separable convolutions, 4.2 million parameters and 569 million multiply-adds."""
     check_alpha(alpha)
     arguments = {"alpha": alpha, "depth_multiplier": depth_multiplier}
-    source = open_weights("MobileNet", arguments, weights, include_top, classes, classifier_activation, donated=True)
+    source, classes = open_weights(
+        "MobileNet", arguments, weights, include_top, classes, classifier_activation, donated=True
+    )
     donor = keras_donor(
         keras.applications.MobileNet,
         weights,
@@ -213,7 +215,9 @@ def ConvMobileNet(
     (None, 10)
     """
     check_alpha(alpha)
-    source = open_weights("ConvMobileNet", {"alpha": alpha}, weights, include_top, classes, classifier_activation)
+    source, classes = open_weights(
+        "ConvMobileNet", {"alpha": alpha}, weights, include_top, classes, classifier_activation
+    )
     inputs, outputs = _mobilenet(
         _BLOCKS,
         lambda x, block: _full_block(x, block, alpha),
@@ -266,7 +270,9 @@ def ShallowMobileNet(
     (None, 10)
     """
     check_alpha(alpha)
-    source = open_weights("ShallowMobileNet", {"alpha": alpha}, weights, include_top, classes, classifier_activation)
+    source, classes = open_weights(
+        "ShallowMobileNet", {"alpha": alpha}, weights, include_top, classes, classifier_activation
+    )
     inputs, outputs = _mobilenet(
         _SHALLOW_BLOCKS,
         lambda x, block: _separable_block(x, block, alpha, depth_multiplier),

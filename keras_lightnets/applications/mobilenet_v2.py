@@ -126,7 +126,7 @@ def MobileNetV2(
 ):
     """MobileNetV2, 3.5 million parameters and 301 million multiply-adds at 224x224."""
     check_alpha(alpha)
-    source = open_weights(
+    source, classes = open_weights(
         "MobileNetV2", {"alpha": alpha}, weights, include_top, classes, classifier_activation, donated=True
     )
     donor = keras_donor(

@@ -182,7 +182,7 @@ def _mobilenet_v3(
 ):
     check_alpha(alpha)
     arguments = {"alpha": alpha, "minimalistic": minimalistic}
-    source = open_weights(
+    source, classes = open_weights(
         keras_builder.__name__, arguments, weights, include_top, classes, classifier_activation, donated=True
     )
     donor = keras_donor(

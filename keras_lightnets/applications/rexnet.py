@@ -192,7 +192,7 @@ def _rexnet(
 ):
     refuse_channels_first("ReXNet")
     arguments = {"alpha": config.alpha}
-    source = open_weights(builder, arguments, weights, include_top, classes, classifier_activation)
+    source, classes = open_weights(builder, arguments, weights, include_top, classes, classifier_activation)
     inputs = image_input(input_tensor, input_shape, include_top)
     stem, *outs = _widths(config)
     x = _stem(inputs, stem, config.activation)

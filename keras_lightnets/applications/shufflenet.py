@@ -259,7 +259,7 @@ def ShuffleNet(
     refuse_channels_first("ShuffleNet")
     network = config(groups, alpha, variant)
     arguments = {"groups": groups, "alpha": alpha, "variant": variant}
-    source = open_weights("ShuffleNet", arguments, weights, include_top, classes, classifier_activation)
+    source, classes = open_weights("ShuffleNet", arguments, weights, include_top, classes, classifier_activation)
     order = ordered(source, _ORDERS)
     if order is MEGVII and alpha == 1.5:
         network = network._replace(stem=_STEM)

@@ -134,7 +134,9 @@ def ShuffleNetV2(
     refuse_channels_first("ShuffleNetV2")
     if alpha not in _CONFIGS:
         raise ValueError(f"`alpha` must be one of {', '.join(map(str, _CONFIGS))}. Received: alpha={alpha!r}")
-    source = open_weights("ShuffleNetV2", {"alpha": alpha}, weights, include_top, classes, classifier_activation)
+    source, classes = open_weights(
+        "ShuffleNetV2", {"alpha": alpha}, weights, include_top, classes, classifier_activation
+    )
     wiring = ordered(source, _WIRINGS)
     return _shufflenet_v2(
         alpha, wiring, include_top, source, input_tensor, input_shape, pooling, classes, classifier_activation, name

@@ -1,7 +1,6 @@
 """All networks by published accuracy and cost: the table and the picture that a choice starts from."""
 
 import fnmatch
-import importlib.util
 import json
 import tempfile
 from pathlib import Path
@@ -11,12 +10,12 @@ from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedC
 
 from keras_lightnets.applications.catalog import find_model, list_models
 from keras_lightnets.errors import UserError
-from keras_lightnets.export.files import replacing, write_csv, write_json
+from keras_lightnets.export.files import write_csv, write_json
 from keras_lightnets.export.interpreter import TFLiteModel
 from keras_lightnets.export.profiling import open_model, tflite_content
+from keras_lightnets.training.drawing import draw_costs, on_front, require_matplotlib
 
-COSTS = {"madds": "multiply-adds, millions", "params": "parameters, millions", "latency_ms": "latency, ms"}
-_UNITS = {"madds": 1e6, "params": 1e6, "latency_ms": 1}
+_COSTS = ("madds", "params", "latency_ms")
 _RUNS = 100
 
 
@@ -47,22 +46,21 @@ def compare_costs(names, output, console=None):
 
     >>> rows = compare_costs(["MicroNet*", "MobileNetV3Small*"], "costs")
     """
-    if importlib.util.find_spec("matplotlib") is None:
-        raise UserError("The picture needs matplotlib: pip install 'keras_lightnets[plot]'.")
+    require_matplotlib("picture")
     records = _chosen(names)
     output = Path(output)
     output.mkdir(parents=True, exist_ok=True)
     times = _latencies([record.name for record in records], output / "latencies.json", console)
     rows = []
     for record in sorted(records, key=lambda record: record.madds):
-        row = {"name": record.name, "family": record.builder.__module__.rpartition(".")[-1]}
+        row = {"name": record.name, "family": record.family}
         row |= {name: getattr(record, name) for name in ("top1", "top1_source", "madds", "params")}
         rows.append(row | times[record.name])
     for row in rows:
-        row["pareto"] = [cost for cost in COSTS if not any(_beats(other, row, cost) for other in rows)]
+        row["pareto"] = [cost for cost in _COSTS if on_front(row, rows, cost)]
     write_json(output / "costs.json", rows)
     write_csv(output / "costs.csv", [{**row, "pareto": " ".join(row["pareto"])} for row in rows])
-    _draw(rows, output / "costs.png")
+    draw_costs(rows, _COSTS, "published ImageNet top-1, %", output / "costs.png")
     return rows
 
 
@@ -78,12 +76,6 @@ def _chosen(names):
             raise UserError(f"{find_model(name).name} has no published accuracy.")
         chosen |= {record.name: record for record in found}
     return list(chosen.values())
-
-
-def _beats(other, row, cost):
-    """Whether `other` is at least as good and as cheap as `row`, and one of both truly."""
-    sides = (other["top1"], -other[cost]), (row["top1"], -row[cost])
-    return all(a >= b for a, b in zip(*sides, strict=True)) and sides[0] != sides[1]
 
 
 def _latencies(names, path, console):
@@ -106,25 +98,3 @@ def _latencies(names, path, console):
             write_json(path, known)
             progress.advance(task)
     return known
-
-
-def _draw(rows, path):
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(15, 6), layout="constrained")
-    for axes, (cost, label) in zip(figure.subplots(1, 3, sharey=True), COSTS.items(), strict=True):
-        for family in sorted({row["family"] for row in rows}):
-            own = [row for row in rows if row["family"] == family]
-            axes.plot([row[cost] / _UNITS[cost] for row in own], [row["top1"] for row in own], "o", label=family)
-        front = sorted((row for row in rows if cost in row["pareto"]), key=lambda row: row[cost])
-        axes.plot([row[cost] / _UNITS[cost] for row in front], [row["top1"] for row in front], color="0.6", zorder=0)
-        for row in front:
-            place = (row[cost] / _UNITS[cost], row["top1"])
-            axes.annotate(row["name"], place, (4, -8), textcoords="offset points", fontsize="xx-small")
-        axes.set_xscale("log")
-        axes.set_xlabel(label)
-        axes.grid(alpha=0.3)
-    figure.axes[0].set_ylabel("published ImageNet top-1, %")
-    figure.axes[0].legend(fontsize="small")
-    with replacing(path) as temporary:
-        figure.savefig(temporary, dpi=120)

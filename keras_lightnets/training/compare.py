@@ -4,9 +4,10 @@ import dataclasses
 import json
 from pathlib import Path
 
+from keras_lightnets.applications.catalog import find_model
 from keras_lightnets.errors import UserError
 from keras_lightnets.export.files import write_csv, write_json
-from keras_lightnets.training.drawing import draw_comparison, require_matplotlib
+from keras_lightnets.training.drawing import draw_costs, require_matplotlib
 from keras_lightnets.training.train import train
 
 _FLOAT = "model_float32.tflite"
@@ -44,28 +45,42 @@ def compare(names, output, config=None, console=None):
                 raise UserError(f"{name} is not the folder of a finished run; to train it, pass a recipe and data.")
             # Bad names are told before the first hour of training.
             dataclasses.replace(config, model=name).record  # noqa: B018
-    runs = []
+    folders = []
     for name in names:
         folder = Path(name)
         if not (folder / "report.json").is_file():
             folder = output / name
             train(dataclasses.replace(config, model=name, output=str(folder)), console)
-        runs.append((folder.name, json.loads((folder / "report.json").read_text())))
-    for name, report in runs[1:]:
-        if (report["classes"], report["images"]["test"]) != (runs[0][1]["classes"], runs[0][1]["images"]["test"]):
-            raise UserError(f"{name} was tested on other images than {runs[0][0]}: they cannot be compared.")
-    rows = sorted((_row(name, report) for name, report in runs), key=lambda row: -row["top1"])
+        folders.append(folder)
+    rows = sorted(map(_row, folders, read_runs(folders)), key=lambda row: -row["top1"])
     output.mkdir(parents=True, exist_ok=True)
     write_json(output / "comparison.json", rows)
     write_csv(output / "comparison.csv", rows)
-    draw_comparison(rows, output / "comparison.png")
+    drawn = [{**row, "family": find_model(row["model"]).family, "top1": 100 * row["top1"]} for row in rows]
+    draw_costs(drawn, ("madds", "parameters", "latency_ms"), "top-1, %", output / "comparison.png")
     return rows
 
 
-def _row(name, report):
+def read_runs(folders):
+    """Returns the reports of finished runs.
+
+    Raises:
+        UserError: if they were tested on unequal images.
+    """
+    reports = [json.loads((folder / "report.json").read_text()) for folder in folders]
+    tested = [(report["classes"], report["images"]["test"]) for report in reports]
+    for folder, images in zip(folders, tested, strict=True):
+        if images != tested[0]:
+            raise UserError(
+                f"{folder.name} was tested on other images than {folders[0].name}: they cannot be compared."
+            )
+    return reports
+
+
+def _row(folder, report):
     exports = {export["path"]: export for export in report["exports"]}
     return {
-        "name": name,
+        "name": folder.name,
         "model": report["model"],
         "size": report["options"]["size"],
         "epochs": len(report["history"]),

@@ -7,6 +7,15 @@ import numpy as np
 from keras_lightnets.errors import UserError
 from keras_lightnets.export.files import replacing
 
+# Costs of a network by their names in tables: the unit they are drawn in, and its text.
+COSTS = {
+    "madds": (1e6, "multiply-adds, millions"),
+    "params": (1e6, "parameters, millions"),
+    "parameters": (1e6, "parameters, millions"),
+    "latency_ms": (1, "latency, ms (one image, one thread)"),
+    "int8_ms": (1, "int8 latency, ms (one image, one thread)"),
+}
+
 
 def can_draw():
     """Whether matplotlib is installed."""
@@ -51,18 +60,64 @@ def draw_confusion(matrix, classes, path):
     _save(figure, path)
 
 
-def draw_comparison(rows, path):
-    """Draws accuracy against multiply-adds, parameters and latency of the rows of `compare`."""
-    figure = _figure(12, 4)
-    units = {"madds": (1e6, "multiply-adds, millions"), "parameters": (1e6, "parameters, millions")}
-    units["latency_ms"] = (1, "latency, ms (one image, one thread)")
-    for axes, (key, (unit, label)) in zip(figure.subplots(1, 3, sharey=True), units.items(), strict=True):
-        for row in rows:
-            axes.plot(row[key] / unit, 100 * row["top1"], "o")
-            axes.annotate(row["name"], (row[key] / unit, 100 * row["top1"]), (4, 4), textcoords="offset points")
-        axes.margins(0.25)
-        axes.set_xlabel(label)
+def on_front(row, rows, cost):
+    """Whether no other of some rows with "top1" and costs is at least as good and as cheap as `row`."""
+    sides = [(other["top1"], -other[cost]) for other in rows]
+    own = (row["top1"], -row[cost])
+    return not any(a >= own[0] and b >= own[1] and (a, b) != own for a, b in sides)
+
+
+def draw_costs(rows, costs, label, path):
+    """Draws accuracy against costs, and a line through the networks that no other beats.
+
+    Args:
+        rows: list of dicts: "name", "family", "top1" in percent, perhaps "low" and "high", its range; and the costs.
+        costs: names of costs, a panel each, among `COSTS`.
+        label: str, what the accuracy is.
+        path: str or Path of the PNG file to write.
+    """
+    figure = _figure(5 * len(costs), 5)
+    for axes, cost in zip(figure.subplots(1, len(costs), sharey=True), costs, strict=True):
+        unit, text = COSTS[cost]
+        known = [row for row in rows if row[cost] is not None]
+        for family in sorted({row["family"] for row in rows}):
+            own = [row for row in known if row["family"] == family]
+            ranges = [
+                [row["top1"] - row.get("low", row["top1"]), row.get("high", row["top1"]) - row["top1"]] for row in own
+            ]
+            places = [row[cost] / unit for row in own], [row["top1"] for row in own]
+            axes.errorbar(*places, np.reshape(ranges, (-1, 2)).T, fmt="o", capsize=4, label=family)
+        front = sorted((row for row in known if on_front(row, known, cost)), key=lambda row: row[cost])
+        axes.plot([row[cost] / unit for row in front], [row["top1"] for row in front], color="0.6", zorder=0)
+        # More names than this would overlap.
+        for row in known if len(known) <= 12 else front:
+            place = (row[cost] / unit, row["top1"])
+            axes.annotate(row["name"], place, (4, -8), textcoords="offset points", fontsize="xx-small")
+        axes.set_xscale("log")
+        axes.set_xlabel(text)
+        axes.grid(alpha=0.3)
+    figure.axes[0].set_ylabel(label)
+    figure.axes[0].legend(fontsize="small")
+    _save(figure, path)
+
+
+def draw_transfer(rows, path):
+    """Draws top-1 against images per class of rows with "data", "images_per_class", "start", "seed" and "top1"."""
+    names = list(dict.fromkeys(row["data"] for row in rows))
+    figure = _figure(5 * len(names), 4)
+    for axes, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
+        for start in dict.fromkeys(row["start"] for row in rows):
+            accuracies = {}
+            for row in rows:
+                if (row["data"], row["start"]) == (name, start):
+                    accuracies.setdefault(row["images_per_class"], []).append(100 * row["top1"])
+            means = [float(np.mean(values)) for values in accuracies.values()]
+            ranges = [[mean - min(v), max(v) - mean] for mean, v in zip(means, accuracies.values(), strict=True)]
+            axes.errorbar(list(accuracies), means, np.transpose(ranges), fmt="o-", capsize=4, label=start)
+        axes.set(title=name, xscale="log", xlabel="training images per class")
+        axes.grid(alpha=0.3)
     figure.axes[0].set_ylabel("top-1, %")
+    figure.axes[0].legend()
     _save(figure, path)
 
 

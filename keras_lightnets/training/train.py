@@ -56,7 +56,7 @@ def train(config, console=None, release=None):
     if finished := _finished(config, settings):
         Progress(console or rich.console.Console(quiet=True)).result(finished, config.output)
         if release is not None and not released_path(config.output, release).exists():
-            release_run(config.output, release)
+            release_run(config.output, release, config.data)
         return finished
     if release is not None:
         check_name(config.output, release)
@@ -93,7 +93,7 @@ def train(config, console=None, release=None):
     checkpoint.remove()
     progress.result(report, config.output)
     if release is not None:
-        release_run(config.output, release)
+        release_run(config.output, release, config.data)
     return report
 
 

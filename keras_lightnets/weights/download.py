@@ -21,6 +21,7 @@ from pathlib import Path
 import keras
 
 from keras_lightnets.errors import UserError
+from keras_lightnets.weights import shipped
 from keras_lightnets.weights.readers import unzipped
 
 ATTEMPTS = 3
@@ -29,7 +30,9 @@ TIMEOUT = 30  # seconds without a byte
 
 
 def cached(record):
-    """Returns the path of a record's file in the cache, whether it is there or not."""
+    """Returns the path of a record's file in the cache or the package, whether it is there or not."""
+    if record.shipped:
+        return shipped.FOLDER / record.file
     folder = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras") / "models"
     # Where Keras itself looks for the files of keras.applications.
     return folder / record.file if record.name.startswith("keras/") else folder / "keras_lightnets" / record.file
@@ -39,12 +42,18 @@ def fetch(record):
     """Returns the path of a record's file, downloaded unless it is in the cache.
 
     Args:
-        record: `WeightRecord` with at least one address.
+        record: `WeightRecord` that is shipped or has at least one address.
 
     Raises:
         UserError: if the file cannot be had, or is not the one that the publisher describes.
     """
     path = cached(record)
+    if record.shipped:
+        if complaint := _mismatch(path, record) if path.exists() else "is missing":
+            raise UserError(
+                f"The file {path} of the weights {record.name!r} {complaint}: install keras_lightnets again."
+            )
+        return path
     if path.exists():
         if not (complaint := _mismatch(path, record)):
             return path

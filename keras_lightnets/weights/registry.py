@@ -16,11 +16,12 @@ class WeightRecord(NamedTuple):
     """One weight set.
 
     Attributes:
-        name: to be passed as `weights`, such as "timm/rexnet_100.nav_in1k".
+        name: to be passed as `weights`, such as "timm/rexnet_100.nav_in1k", or "cifar10" for those that are part of the
+            package.
         builder: name of the builder that takes it.
         arguments: dict of the builder's arguments that it fits, defaults left out.
-        urls: addresses of the file, tried in turn; `()` where the publisher has no direct link.
-        file: name of the file.
+        urls: addresses of the file, tried in turn; `()` where the publisher has no direct link, or it is shipped.
+        file: name of the file; of shipped weights, below `saved_models`.
         format: "h5", "h5 in zip", "pth", "pth in zip" or "safetensors".
         size: int, bytes of the file, or None where the publisher does not say.
         digest: "sha256:...", "sha1:..." or "md5:...", perhaps its first digits only, or None where none is published.
@@ -29,13 +30,14 @@ class WeightRecord(NamedTuple):
         classes: int, width of the classifier.
         input_size: int, height and width that it was trained or evaluated at.
         preprocessing: how the trainers normalised pixels.
-        top1: float, published ImageNet top-1 accuracy in percent, or None.
+        top1: float, published ImageNet top-1 accuracy in percent, or None; of shipped weights, that on their own data.
         top1_source: str, where it was published, or None.
         page: address that describes the weights.
         imagenet: bool, whether `weights="imagenet"` means this set.
         include_top: False for a file without classifier; its sibling with one has the same name otherwise.
         unverified: what could not be checked against the publisher: names of attributes, or "reachable" for the host
             and "layout" for the names inside the file.
+        labels: names of the classes of shipped weights, else `()`: those of ImageNet.
     """
 
     name: str
@@ -56,6 +58,17 @@ class WeightRecord(NamedTuple):
     imagenet: bool = False
     include_top: bool = True
     unverified: tuple[str, ...] = ("reachable", "size", "digest", "layout")
+    labels: tuple[str, ...] = ()
+
+    @property
+    def shipped(self):
+        """Whether the file is part of the package."""
+        return bool(self.labels)
+
+    @property
+    def by_name(self):
+        """Whether its name is enough; else the user has to get the file."""
+        return self.shipped or bool(self.urls)
 
     @property
     def shown(self):
@@ -104,13 +117,12 @@ def find(name, builder, arguments, include_top):
     named = [record for record in fitting if record.name == name or (name == "imagenet" and record.imagenet)]
     if not named:
         if others := [record for record in records() if record.name == name]:
-            raise UserError(
-                f"The weights {name!r} are for {others[0].shown}, not for {shown_call(builder, arguments)}."
-            )
+            fitting = ", ".join(dict.fromkeys(record.shown for record in others))
+            raise UserError(f"The weights {name!r} are for {fitting}, not for {shown_call(builder, arguments)}.")
         return None
     # The whole network serves where the file without classifier is not needed or not offered.
     record = next((r for r in named if r.include_top == include_top), named[0])
-    if not record.urls:
+    if not record.by_name:
         raise UserError(
             f"The weights {name!r} have no direct link: get the file from {record.page} and pass its path as `weights`."
         )

@@ -19,6 +19,7 @@ class Source(NamedTuple):
         tensors: what the file holds.
         layout: whose names these are, or None for Keras' names of our own layers.
         order: "" or the name of the order of channels that the network must be built with.
+        classes: number of classes of weights that were given by name, else None.
     """
 
     path: str
@@ -26,6 +27,7 @@ class Source(NamedTuple):
     tensors: Tensors
     layout: Layout | None
     order: str
+    classes: int | None = None
 
 
 def open_source(weights, builder, arguments, include_top):
@@ -40,13 +42,14 @@ def open_source(weights, builder, arguments, include_top):
     Raises:
         UserError: if there are no such weights, or they cannot be downloaded or read.
     """
+    classes = None
     if os.path.isfile(weights):
         path = os.fspath(weights)
     else:
         record = registry.find(weights, builder, arguments, include_top)
         if record is None:
             raise UserError(_unknown(weights, builder, arguments))
-        path = str(download.fetch(record))
+        path, classes = str(download.fetch(record)), record.classes
     tensors = read(path)
     layouts = LAYOUTS.get(builder, ())
     if tensors.layout == "topological":
@@ -54,7 +57,8 @@ def open_source(weights, builder, arguments, include_top):
         if any(layout.mark in names for layout in layouts if layout.keras):
             tensors = tensors._replace(arrays=names)
     layout = next((layout for layout in layouts if layout.mark in tensors.arrays), None)
-    return Source(path, builder, tensors, layout, layout.order if layout else _order(tensors.layers))
+    order = layout.order if layout else _order(tensors.layers)
+    return Source(path, builder, tensors, layout, order, classes)
 
 
 def _order(layers):
@@ -69,7 +73,7 @@ def without_scopes(name):
 
 def _unknown(weights, builder, arguments):
     known = registry.list_weights(builder, **arguments)
-    names = {r.name: f"{r.name!r}" if r.urls else f"{r.name!r} by path, from {r.page}" for r in known}
+    names = {r.name: f"{r.name!r}" if r.by_name else f"{r.name!r} by path, from {r.page}" for r in known}
     if any(record.imagenet for record in known):
         names = {"imagenet": "'imagenet'", **names}
     hint = registry.nearest(weights)

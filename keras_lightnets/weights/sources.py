@@ -1,8 +1,8 @@
-"""The records: facts of the publishers' pages, packages and papers. Nothing here was measured with this package."""
+"""The records: facts of the publishers' pages, packages and papers, none measured here, and of what is shipped."""
 
 from typing import NamedTuple
 
-from keras_lightnets.weights import keras_sources
+from keras_lightnets.weights import keras_sources, shipped
 from keras_lightnets.weights.registry import IMAGENET, RAW_BGR, WeightRecord, identity
 
 _AUTHORS = "authors' README"
@@ -256,4 +256,4 @@ def _shufflenet_v2():
         yield _megvii("ShuffleNetV2", identity({"alpha": alpha}), f"shufflenet_v2_{alpha}x", error)
 
 
-RECORDS = (*_micronet(), *_rexnet(), *_shufflenet(), *_shufflenet_v2(), *keras_sources.RECORDS)
+RECORDS = (*_micronet(), *_rexnet(), *_shufflenet(), *_shufflenet_v2(), *keras_sources.RECORDS, *shipped.records())
