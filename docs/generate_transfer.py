@@ -9,6 +9,7 @@ command goes on where it was.
 import argparse
 import itertools
 import json
+import math
 import statistics
 from pathlib import Path
 
@@ -75,7 +76,9 @@ def main():
             continue
         opened = open_data(data, seed=0, holdout=0.0)
         classes = len(opened.classes)
-        train, test = (_decode(opened.splits[part], classes, options.size) for part in ("train", "test"))
+        # Enough for every class to have its share.
+        train = _decode(opened.splits["train"], classes, options.size, most=2 * max(SHOTS) * classes)
+        test = _decode(opened.splits["test"], classes, options.size)
         trainer = trainers[classes] = trainers.get(classes) or Trainer(classes, **settings)
         for row in missing:
             known["rows"].append(row | trainer.run(train, test, row["images_per_class"], row["start"], row["seed"]))
@@ -84,10 +87,10 @@ def main():
     _write_page(known, options.data)
 
 
-def _decode(source, classes, size):
-    """Returns the images of a `Source`, uint8, in an order that mixes the classes, and their labels."""
+def _decode(source, classes, size, most=math.inf):
+    """Returns up to `most` images of a `Source`, uint8, in an order that mixes the classes, and their labels."""
     order = source.ordered(tf.constant([0, 0], tf.int64))
-    mixed = source._replace(ordered=lambda _: order)
+    mixed = source._replace(count=min(source.count, most), ordered=lambda _: order)
     batches = evaluation_batches(mixed, classes, Evaluation(size, 1.0, RAW, 100))
     images, labels, weights = (np.concatenate(parts) for parts in zip(*batches.as_numpy_iterator(), strict=True))
     return np.round(images[weights > 0]).astype("uint8"), labels[weights > 0].argmax(-1)

@@ -76,6 +76,8 @@ def draw_costs(rows, costs, label, path):
         label: str, what the accuracy is.
         path: str or Path of the PNG file to write.
     """
+    from matplotlib.ticker import LogLocator
+
     figure = _figure(5 * len(costs), 5)
     for axes, cost in zip(figure.subplots(1, len(costs), sharey=True), costs, strict=True):
         unit, text = COSTS[cost]
@@ -93,7 +95,13 @@ def draw_costs(rows, costs, label, path):
         for row in known if len(known) <= 12 else front:
             place = (row[cost] / unit, row["top1"])
             axes.annotate(row["name"], place, (4, -8), textcoords="offset points", fontsize="xx-small")
-        axes.set_xscale("log")
+        axes.margins(x=0.3)
+        values = [row[cost] for row in known]
+        if max(values) > 5 * min(values):
+            axes.set_xscale("log")
+            axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axes.xaxis.set_major_formatter("{x:g}")
+            axes.xaxis.set_minor_formatter("")
         axes.set_xlabel(text)
         axes.grid(alpha=0.3)
     figure.axes[0].set_ylabel(label)
