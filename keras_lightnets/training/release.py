@@ -17,8 +17,8 @@ from keras_lightnets.training.config import make_config
 from keras_lightnets.training.evaluate import open_known
 from keras_lightnets.training.measures import predict_source, summarize
 from keras_lightnets.weights import registry
+from keras_lightnets.weights.shipped import WEIGHTS
 
-WEIGHTS = "model.weights.h5"
 # The float file of half the size, as fast as that of float32.
 _EXPORTS = ("model_float16.tflite", "model_int8.tflite")
 _LARGEST_LOSS = 0.01
@@ -83,7 +83,6 @@ def release(run, folder, data):
         report["released"] = {"path": WEIGHTS, "size_bytes": (temporary / WEIGHTS).stat().st_size, **measured}
         entry = {
             "weights": Path(data.removeprefix("tfds:")).name,
-            "weights_file": WEIGHTS,
             "builder": config.record.builder.__name__,
             "arguments": config.record.kwargs,
             "size": config.size,

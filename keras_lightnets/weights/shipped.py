@@ -6,19 +6,20 @@ from pathlib import Path
 from keras_lightnets.weights.registry import WeightRecord, identity
 
 FOLDER = Path(__file__).parents[1] / "saved_models"
+# The name of the weights in the folder of every released model.
+WEIGHTS = "model.weights.h5"
 
 
 def _record(folder, entry):
-    file = f"{folder}/{entry['weights_file']}"
     return WeightRecord(
         name=entry["weights"],
         builder=entry["builder"],
         arguments=identity(entry["arguments"]),
         urls=(),
-        file=file,
+        file=f"{folder}/{WEIGHTS}",
         format="h5",
         size=None,
-        digest=f"sha256:{entry['files'][entry['weights_file']]}",
+        digest=f"sha256:{entry['files'][WEIGHTS]}",
         licence="Apache-2.0 (the package's)",
         classes=len(entry["labels"]),
         input_size=entry["size"],
