@@ -4,6 +4,7 @@ import ctypes
 import json
 import random
 import resource
+import shutil
 import subprocess
 import sys
 import time
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from docs import generate_study
 from keras_lightnets.cli import app
 from keras_lightnets.errors import UserError
 from keras_lightnets.export.files import read_metadata
@@ -163,6 +165,26 @@ def test_train(trained):
     assert list(json.loads((output.parent / "later" / "manifest.json").read_text())) == ["first"]
     refused = CliRunner().invoke(app, [*arguments, "--seed", "3"])
     assert "exists already: choose another or remove it" in str(refused.exception)
+
+
+def test_study(trained, tmp_path, monkeypatch):
+    """Seeds of one network are one row, and what is not comparable is refused."""
+    monkeypatch.setattr(generate_study, "PAGE", tmp_path / "study.md")
+    monkeypatch.setattr(generate_study, "FILES", tmp_path / "study")
+    report = json.loads((trained[0] / "report.json").read_text())
+    for seed, top1 in enumerate((0.25, 0.75)):
+        shutil.copytree(trained[0], tmp_path / "runs" / str(seed))
+        report["options"]["seed"], report["test"]["top1"] = seed, top1
+        (tmp_path / "runs" / str(seed) / "report.json").write_text(json.dumps(report))
+    generate_study.main(tmp_path / "runs")
+    text = (tmp_path / "study.md").read_text()
+    assert "| MobileNet-alpha=0.25 | 50.00 (25.00-75.00) | 2 |" in text
+    assert "--size 32 --epochs 2 --model NAME --seed 1 --output runs/NAME-1" in text
+    assert {path.name for path in (tmp_path / "study").iterdir()} == {"study.csv", "study.png"}
+    report["options"]["epochs"] = 3
+    (tmp_path / "runs" / "1" / "report.json").write_text(json.dumps(report))
+    with pytest.raises(UserError, match="runs holds runs of several sizes and epochs"):
+        generate_study.main(tmp_path / "runs")
 
 
 @pytest.mark.parametrize("file", ["model.keras", "model_float32.tflite"])

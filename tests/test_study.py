@@ -1,0 +1,74 @@
+"""The pages of the studies say what the figures say."""
+
+import json
+import re
+
+import pytest
+
+from docs import generate_study, generate_transfer
+
+
+def network(name, top1, madds, error=0.5):
+    row = {"name": name, "top1": top1, "low": top1, "high": top1, "error": error, "seeds": 1, "int8_top1_change": None}
+    costs = {"madds": madds, "parameters": 1e6, "latency_ms": madds / 1e6, "int8_ms": None}
+    return row | costs | {"float_bytes": 2e6, "int8_bytes": None}
+
+
+RIVAL = network("MobileNetV2-alpha=0.35", 65.0, 3e6)
+VERDICTS = {
+    "better at equal cost": (70.0, 3.2e6, r"\*\*yes\*\*; .* \+5.00 ± 1.39 points .* at about equal cost"),
+    "worse at equal cost": (60.0, 2.8e6, r"\*\*no\*\*"),
+    "within the error at equal cost": (66.0, 3e6, r"\*\*undecided\*\*;"),
+    "better and cheaper": (70.0, 1e6, r"\*\*yes\*\*; .* at 3.0 times less cost"),
+    "worse and dearer": (60.0, 6e6, r"\*\*no\*\*; .* at 2.0 times the cost"),
+    "as good and cheaper": (66.0, 1e6, r"\*\*as good for less\*\*"),
+    "as good and dearer": (66.0, 6e6, r"\*\*as good for more\*\*"),
+    "worse and cheaper": (60.0, 1e6, r"\*\*undecided, worse for less\*\*"),
+    "better and dearer": (70.0, 6e6, r"\*\*undecided, better for more\*\*"),
+}
+
+
+@pytest.mark.parametrize("name", VERDICTS)
+def test_answers(name):
+    top1, madds, expected = VERDICTS[name]
+    # The network that is nearest in cost speaks for its family.
+    rows = [network("MicroNetM1", top1, madds), network("MicroNetM0", 1.0, madds / 50), RIVAL]
+    text = generate_study._answer(*generate_study.CLAIMS[0], rows)
+    lines = [line for line in text.splitlines() if line.startswith("- Multiply-adds: ")]
+    assert len(lines) == 1 and "MicroNetM1" in lines[0]
+    assert re.search(expected, lines[0]), lines[0]
+    assert "Not among these runs: MicroNetM2, MicroNetM3, MobileNetV3Small." in text and "Int8" not in text
+
+
+def test_table_marks_the_front():
+    worse = network("MobileNet-alpha=0.25", 64.0, 4e6)
+    lines = generate_study._table([RIVAL, worse]).splitlines()
+    assert "| **3.00** | 1.00 | **3.000** | - | - | 2.00 |" in lines[2]
+    assert "| 4.00 | 1.00 | 4.000 | - | - | 2.00 |" in lines[3]
+
+
+def test_transfer_page(tmp_path, monkeypatch):
+    monkeypatch.setattr(generate_transfer, "PAGE", tmp_path / "transfer.md")
+    monkeypatch.setattr(generate_transfer, "PICTURE", tmp_path / "transfer.png")
+    tops = {(10, "scratch"): (0.2, 0.3), (10, "cifar10"): (0.5, 0.6), (100, "scratch"): (0.8, 0.9)}
+    tops[100, "cifar10"] = (0.85, 0.87)
+    rows = [
+        {"data": "digits", "images_per_class": shots, "start": start, "seed": seed, "images": 10 * shots, "tested": 179}
+        | {"top1": top1}
+        for (shots, start), pair in tops.items()
+        for seed, top1 in enumerate(pair)
+    ]
+    settings = {"model": "MicroNetM0", "size": 48, "steps": 400}
+    generate_transfer._write_page({"settings": settings, "rows": rows}, ["digits=/somewhere", "more=tfds:more"])
+    text = (tmp_path / "transfer.md").read_text()
+    assert "generate_transfer OUTPUT digits=FOLDER more=tfds:more`" in text and "/somewhere" not in text
+    assert "| digits | 10 | 100 | 179 | 25.0 % (20.0-30.0) | 55.0 % (50.0-60.0) | +30.0 |" in text
+    assert "10 images per class: +30.0 points; every seed from the weights is better" in text
+    assert "100 images per class: +1.0 points; the seeds overlap" in text
+    assert (tmp_path / "transfer.png").stat().st_size > 10_000
+
+
+def test_the_pages_are_of_finished_runs():
+    manifest = json.loads((generate_study.PAGE.parents[1] / "saved_models" / "manifest.json").read_text())
+    text = generate_study.PAGE.read_text()
+    assert [name for name in manifest if f"| {name} |" not in text] == []
