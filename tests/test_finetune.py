@@ -153,6 +153,8 @@ def test_interrupted_and_resumed_comes_to_the_same_end(finished, digits, tmp_pat
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            # Whoever starts the tests in the background has Ctrl-C ignored.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         while not last.exists() or len(read_metadata(last)["history"]) == done:
             assert process.poll() is None, process.stderr.read()
