@@ -264,7 +264,6 @@ def test_backbone_weights_are_taken_over(trained):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1800)
 def test_killed_eleven_times_a_run_ends_with_the_same_bits(photos, tmp_path):
     """Ten times at a random moment of the training, and once while the result is exported."""
     settings = {"epochs": 100, "checkpoint_steps": 1, "ema": 0.9, "randaugment": 5.0, "mixup": 0.2}
