@@ -9,7 +9,6 @@ command goes on where it was.
 import argparse
 import itertools
 import json
-import math
 import statistics
 from pathlib import Path
 
@@ -31,6 +30,8 @@ PAGE = Path(__file__).with_name("transfer.md")
 PICTURE = Path(__file__).with_name("transfer.png")
 SHOTS = (10, 100, 1000)
 STARTS = ("scratch", "cifar10")
+# Test images at most: a standard error of one point.
+TESTED = 2000
 BATCH = 32
 RATE = 0.002
 TEMPLATE = """# Transfer from the released weights
@@ -78,7 +79,7 @@ def main():
         classes = len(opened.classes)
         # Enough for every class to have its share.
         train = _decode(opened.splits["train"], classes, options.size, most=2 * max(SHOTS) * classes)
-        test = _decode(opened.splits["test"], classes, options.size)
+        test = _decode(opened.splits["test"], classes, options.size, most=TESTED)
         trainer = trainers[classes] = trainers.get(classes) or Trainer(classes, **settings)
         for row in missing:
             known["rows"].append(row | trainer.run(train, test, row["images_per_class"], row["start"], row["seed"]))
@@ -87,7 +88,7 @@ def main():
     _write_page(known, options.data)
 
 
-def _decode(source, classes, size, most=math.inf):
+def _decode(source, classes, size, most):
     """Returns up to `most` images of a `Source`, uint8, in an order that mixes the classes, and their labels."""
     order = source.ordered(tf.constant([0, 0], tf.int64))
     mixed = source._replace(count=min(source.count, most), ordered=lambda _: order)

@@ -53,7 +53,7 @@ def open_weights(builder, arguments, weights, include_top, classes, classifier_a
     if weights is None or donated:
         return None, classes
     source = open_source(weights, builder, arguments, include_top)
-    return source, (classes == _CLASSES and source.classes) or classes
+    return source, source.classes if source.classes and classes == _CLASSES else classes
 
 
 def check_alpha(alpha):

@@ -108,10 +108,8 @@ def _classes(source):
 
 
 def _card(report, record, network, source):
-    released = next(
-        (r for r in list_weights(record.builder.__name__) if source in (r.name, r.file) or r.file == Path(source).name),
-        None,
-    )
+    known = list_weights(record.builder.__name__)
+    released = next((r for r in known if r.name == source or r.file == Path(source).name), None)
     arguments = [f"{name}={value!r}" for name, value in record.kwargs.items()]
     first = next(iter(report["files"]))
     call = f"{record.builder.__name__}({', '.join([*arguments, f'weights={Path(first).name!r}'])})"
