@@ -16,6 +16,7 @@ from keras_lightnets.export.files import write_csv
 from keras_lightnets.export.interpreter import TFLiteModel
 from keras_lightnets.training.compare import read_runs
 from keras_lightnets.training.drawing import draw_costs, on_front
+from keras_lightnets.training.measures import standard_error
 
 PAGE = Path(__file__).with_name("study.md")
 FILES = Path(__file__).with_name("study")
@@ -107,10 +108,7 @@ def _row(name, group):
     tops = [100 * report["test"]["top1"] for _, report in group]
     exports = {export["path"]: export for export in first["exports"]}
     int8 = exports.get("model_int8.tflite", {})
-    share = statistics.mean(tops) / 100
-    # Of the test images, which all seeds share, and of the seeds.
-    error = 1e4 * share * (1 - share) / first["images"]["test"]
-    error += statistics.variance(tops) / len(tops) if len(tops) > 1 else 0
+    error = standard_error([top / 100 for top in tops], first["images"]["test"])
     return {
         "name": name,
         "family": find_model(name).family,
@@ -118,7 +116,7 @@ def _row(name, group):
         "top1": statistics.mean(tops),
         "low": min(tops),
         "high": max(tops),
-        "error": math.sqrt(error),
+        "error": 100 * error,
         "int8_top1_change": 100 * (int8["accuracy"] - exports["model_float32.tflite"]["accuracy"]) if int8 else None,
         "madds": first["madds"],
         "parameters": first["parameters"],

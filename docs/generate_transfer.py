@@ -9,6 +9,7 @@ command goes on where it was.
 import argparse
 import itertools
 import json
+import math
 import statistics
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from keras_lightnets.export.files import write_json
 from keras_lightnets.training import models
 from keras_lightnets.training.config import Config, Evaluation
 from keras_lightnets.training.drawing import draw_transfer
-from keras_lightnets.training.measures import predict_source
+from keras_lightnets.training.measures import predict_source, standard_error
 from keras_lightnets.training.optimization import learning_rate, make_optimizer
 from keras_lightnets.training.pipeline import evaluation_batches, training_batches
 from keras_lightnets.training.sources import arrays, open_data
@@ -39,8 +40,9 @@ TEMPLATE = """# Transfer from the released weights
 `{command}`
 
 {model} at {size}x{size} pixels, trained with AdamW for {steps} steps of {batch} images in every case; only the start
-differs: random weights, or `weights="cifar10"` under a new classifier. Top-1 on the test images is the mean of {seeds}
-seeds, with the range; each seed draws images, batches and weights anew. Classes with fewer training images give all.
+differs: random weights, or `weights="cifar10"` under a new classifier. Top-1 on up to {tested} test images is the mean,
+with the range, over seeds (number of them: {seeds}), each of which draws images, batches and weights anew. Classes with
+fewer training images give all. ± are 1.96 standard errors, of the choice of test images and, given several, of seeds.
 
 {table}
 
@@ -147,31 +149,35 @@ def _write_page(known, data):
     sentences = []
     for (name, shots), group in groups.items():
         row = group["cifar10"][0]
-        tops = {start: [100 * row["top1"] for row in rows] for start, rows in group.items()}
-        cells = [f"{statistics.mean(top):.1f} % ({min(top):.1f}-{max(top):.1f})" for top in tops.values()]
+        tops = {start: [row["top1"] for row in rows] for start, rows in group.items()}
         gain = statistics.mean(tops["cifar10"]) - statistics.mean(tops["scratch"])
-        lines.append(f"| {name} | {shots} | {row['images']} | {row['tested']} | {' | '.join(cells)} | {gain:+.1f} |")
-        if min(tops["cifar10"]) > max(tops["scratch"]):
-            verdict = "every seed from the weights is better than every one from scratch"
-        elif max(tops["cifar10"]) < min(tops["scratch"]):
-            verdict = "every seed from scratch is better than every one from the weights"
-        else:
-            verdict = "the seeds overlap"
-        sentences.append(f"- {name}, {shots} images per class: {gain:+.1f} points; {verdict}.")
+        margin = 1.96 * math.hypot(*(standard_error(top, row["tested"]) for top in tops.values()))
+        cells = " | ".join(map(_shown, tops.values()))
+        change = f"{100 * gain:+.1f} ± {100 * margin:.1f}"
+        lines.append(f"| {name} | {shots} | {row['images']} | {row['tested']} | {cells} | {change} |")
+        verdict = "more than chance gives" if abs(gain) > margin else "within the error"
+        sentences.append(f"- {name}, {shots} images per class: {change} points, {verdict}.")
     draw_transfer(known["rows"], PICTURE)
+    seeds = len({row["seed"] for row in known["rows"]})
     # Data lie elsewhere on other machines.
     shown = [f"{pair.split('=')[0]}={pair.split('=', 1)[1] if ':' in pair else 'FOLDER'}" for pair in data]
     PAGE.write_text(
         TEMPLATE.format(
             **known["settings"],
-            command=f"python -m docs.generate_transfer OUTPUT {' '.join(shown)}",
+            command=f"python -m docs.generate_transfer OUTPUT {' '.join(shown)} --seeds {seeds}",
             batch=BATCH,
-            seeds=len({row["seed"] for row in known["rows"]}),
+            tested=TESTED,
+            seeds=seeds,
             table="\n".join(lines),
             text="\n".join(sentences),
         ),
         encoding="utf-8",
     )
+
+
+def _shown(accuracies):
+    text = f"{statistics.mean(accuracies):.1%}"
+    return text + (f" ({min(accuracies):.1%}-{max(accuracies):.1%})" if len(accuracies) > 1 else "")
 
 
 if __name__ == "__main__":

@@ -52,6 +52,18 @@ def summarize(scores, labels):
     }
 
 
+def standard_error(accuracies, images):
+    """Returns the standard error of the mean of accuracies of several seeds on the same test images.
+
+    Args:
+        accuracies: list of floats in [0, 1].
+        images: int, number of test images. Their choice is shared by all seeds; that of one seed alone is not known.
+    """
+    mean = float(np.mean(accuracies))
+    between = float(np.var(accuracies, ddof=1)) / len(accuracies) if len(accuracies) > 1 else 0.0
+    return (mean * (1 - mean) / images + between) ** 0.5
+
+
 def confusion_matrix(scores, labels):
     """Returns the counts `(classes, classes)`: rows are the right classes, columns the predicted ones."""
     matrix = np.zeros((scores.shape[1], scores.shape[1]), int)
