@@ -42,6 +42,7 @@ scale, and no more:
 python -m docs.generate_study runs
 ```
 
+DATA is tfds:cifar10, or a folder of its images.
 Each is trained for {epochs} epochs on {train} images at {size}x{size} pixels, and tested on {test}. Top-1 is the mean
 over seeds, with the range where there are several; "int8 top-1" is what int8 adds to it, in points, on up to 2000 of
 the test images. Multiply-adds are those of one image. Latency is that of one image on one thread, the shortest of
@@ -140,7 +141,7 @@ def _time(rows, groups):
 def _command(options, seeds):
     plain = f"--size {options['size']} --epochs {options['epochs']} --model NAME"
     return "\n".join(
-        f"keras-lightnets train --recipe cifar10 --data tfds:cifar10 {plain} --seed {seed} --output runs/NAME-{seed}"
+        f"keras-lightnets train --recipe cifar10 --data DATA {plain} --seed {seed} --output runs/NAME-{seed}"
         for seed in seeds
     )
 
