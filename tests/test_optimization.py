@@ -118,6 +118,7 @@ KINDS = {
     "int8 with float ends": ({"float_io": True}, "int8", "float32"),
     "int16 by int8": ({"quantization": "int16x8"}, "int16", "int16"),
     "layers kept float": ({"keep_float": ["pointwise"]}, "int8", "int8"),
+    "layers and ends kept float": ({"keep_float": ["pointwise"], "float_io": True}, "int8", "float32"),
 }
 
 
@@ -127,7 +128,7 @@ def test_integer_files(network, tmp_path, name):
     arguments = {"quantization": "int8", **arguments}
     report = to_tflite(network, tmp_path / "model.tflite", representative_data=_images(), **arguments)
     runner = TFLiteModel(report.path)._interpreter
-    assert runner.get_input_details()[0]["dtype"].__name__ == ends
+    assert {end["dtype"].__name__ for end in runner.get_input_details() + runner.get_output_details()} == {ends}
     types = {tensor["name"]: tensor["dtype"].__name__ for tensor in runner.get_tensor_details()}
     assert inside in types.values()
     if "keep_float" in arguments:
@@ -165,14 +166,22 @@ def _learned_statistics():
     return model
 
 
+def _quantized_by_keras():
+    model = _network()
+    model.quantize("int8")
+    return model
+
+
 QUANTIZING = {
     "no images": (_network, [], "hold no images"),
+    "a folder": (_network, "photos", "are the name 'photos'.* image_dataset_from_directory reads a folder"),
     "another size": (_network, np.zeros((2, 8, 8, 3)), r"are \(8, 8, 3\), and tiny takes \(16, 16, 3\): resize"),
     "not finite": (_network, np.full((2, SIZE, SIZE, 3), np.nan), "not finite"),
     "no preprocessing": (_learned_statistics, 60 * _images() + 120, "preprocessing is missing"),
     "preprocessing done twice": (_learned_statistics, _images() / 60 - 2, "preprocessing was done twice"),
     "no rule": (_with_uncovered_layer, None, r"no rule for the layer up \(Conv2DTranspose\).* keep_float=\['up'\]"),
     "quantised already": (lambda: optimization.quantize_aware(_network()), None, "quantisation-aware already"),
+    "quantised by Keras": (_quantized_by_keras, None, r"tiny is quantised already: its layer head is int8"),
     "pruned already": (_pruned, None, r"tiny is pruned already \(5.% zeros\)"),
 }
 
@@ -206,6 +215,7 @@ def test_exports_that_are_refused(network, trained, tmp_path):
 
 COMPRESSING = {
     "pruned already": (lambda: optimization.prune(_pruned(), 0.5), "pruned already: 5.% of its weights"),
+    "pruned before clustering": (lambda: optimization.cluster(_pruned()), "pruned already .* fill the zeros"),
     "no share": (lambda: optimization.prune(_network(), 1.5), "0 < sparsity < 1"),
     "no time": (lambda: optimization.prune(_network(), Schedule(0.5, 0.6, 0.6)), "begin < end"),
     "one cluster": (lambda: optimization.cluster(_network(), 1), "at least 2"),

@@ -20,7 +20,7 @@ from keras_lightnets.export.saved_model import random_samples
 from keras_lightnets.export.verification import verify
 from keras_lightnets.kernels.export_scope import export_scope
 from keras_lightnets.optimization.checks import CALIBRATION_IMAGES as CALIBRATION_IMAGES
-from keras_lightnets.optimization.checks import check_data, check_ranges, is_quantize_aware
+from keras_lightnets.optimization.checks import check_data, check_layers, check_ranges, is_quantize_aware
 from keras_lightnets.quiet import quiet
 
 QUANTIZATIONS = (None, "float16", "dynamic", "int8")
@@ -162,7 +162,7 @@ def write_tflite(
     with quiet():
         content = converter.convert()
         if keep_float:
-            content = _with_float_layers(content, graph, keep_float, images, model.name)
+            content = _with_float_layers(content, graph, keep_float, images, float_io, model.name)
         if quantization == "dynamic":
             content = _with_int8_classifier(content, graph.classifier)
     if quantization == "int8":
@@ -194,15 +194,11 @@ def _set_integers(converter, quantization, images, float_io):
         converter.inference_input_type = converter.inference_output_type = kind
 
 
-def _with_float_layers(content, graph, keep_float, images, name):
+def _with_float_layers(content, graph, keep_float, images, float_io, name):
     from ai_edge_quantizer import qtyping, quantizer
     from ai_edge_quantizer.algorithm_manager import AlgorithmName
 
-    if unknown := sorted(set(keep_float) - set(graph.layers)):
-        raise UserError(
-            f"{name} has no layer {unknown[0]!r} in its fused graph. Names: {', '.join(graph.layers[:6])}, ...; "
-            "see export.fuse(model).layers."
-        )
+    check_layers(keep_float, graph.layers, name)
     every = qtyping.TFLOperationName.ALL_SUPPORTED
     (key,) = signatures = Interpreter(model_content=content).get_signature_list()
     (feed,) = signatures[key]["inputs"]
@@ -211,9 +207,11 @@ def _with_float_layers(content, graph, keep_float, images, name):
         warnings.simplefilter("ignore")
         engine = quantizer.Quantizer(bytearray(content))
         engine.add_static_config(regex=".*", operation_name=every, activation_num_bits=8, weight_num_bits=8)
-        engine.update_quantization_recipe(
-            regex=_operators_of(keep_float), operation_name=every, algorithm_key=AlgorithmName.NO_QUANTIZE
-        )
+        float_parts = [(_operators_of(keep_float), every)]
+        if float_io:
+            float_parts += [(".*", qtyping.TFLOperationName.INPUT), (".*", qtyping.TFLOperationName.OUTPUT)]
+        for regex, operation in float_parts:
+            engine.update_quantization_recipe(regex, operation, algorithm_key=AlgorithmName.NO_QUANTIZE)
         ranges = engine.calibrate({key: [{feed: image[None]} for image in images]})
         return bytes(engine.quantize(ranges).quantized_model)
 

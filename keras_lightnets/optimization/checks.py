@@ -1,6 +1,7 @@
 """What cannot be optimised, said before any work is done."""
 
 import itertools
+import os
 
 import keras
 import numpy as np
@@ -28,6 +29,12 @@ def check_float(model):
     """Raises a `UserError` for a model that rounds already."""
     if is_quantize_aware(model):
         raise UserError(f"{model.name} is quantisation-aware already. Start from the float model.")
+    for layer in model.layers:
+        # What `keras.Model.quantize` leaves.
+        if mode := getattr(layer, "quantization_mode", None):
+            raise UserError(
+                f"{model.name} is quantised already: its layer {layer.name} is {mode}. Start from the float model."
+            )
 
 
 def check_ranges(model):
@@ -50,6 +57,15 @@ def check_dense(model):
         )
 
 
+def check_layers(names, known, model_name):
+    """Raises a `UserError` for a name that is not `known` as that of a layer of the fused graph of a model."""
+    if unknown := sorted(set(names) - set(known)):
+        raise UserError(
+            f"{model_name} has no layer {unknown[0]!r} in its fused graph. Names: {', '.join(known[:6])}, ...; "
+            "see export.fuse(model).layers."
+        )
+
+
 def check_data(model, data):
     """Returns the first images of representative data as an array, or says what is wrong with them.
 
@@ -65,6 +81,11 @@ def check_data(model, data):
             finite, or lie in another range than those of the training, as if preprocessing had been forgotten or done
             twice.
     """
+    if isinstance(data, str | os.PathLike):
+        raise UserError(
+            f"The representative data are the name {str(data)!r}. Give images as {model.name} takes them: "
+            "keras.utils.image_dataset_from_directory reads a folder, and `preprocess_input` of the network scales."
+        )
     batches = [data] if hasattr(data, "shape") else data
     # Batches of a data set come with labels.
     arrays = (np.asarray(batch[0] if isinstance(batch, tuple | list) else batch) for batch in batches)

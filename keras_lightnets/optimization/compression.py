@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from keras_lightnets.errors import UserError
 from keras_lightnets.optimization.bridge import Training
-from keras_lightnets.optimization.checks import check_float
+from keras_lightnets.optimization.checks import check_dense, check_float
 from keras_lightnets.optimization.weights import sparsity
 
 
@@ -72,8 +72,8 @@ def cluster(model, n=16):
         A `Training`, whose `fit` returns the clustered `keras.Model`.
 
     Raises:
-        UserError: if the model is quantisation-aware, `n` is too small, or tensorflow-model-optimization is not
-            installed.
+        UserError: if the model is quantisation-aware or pruned, whose zeros the clusters would fill, `n` is too small,
+            or tensorflow-model-optimization is not installed.
 
     Reference:
         Han et al., Deep Compression, ICLR 2016.
@@ -85,4 +85,5 @@ def cluster(model, n=16):
     if not isinstance(n, int) or n < 2:
         raise UserError(f"`n` must be an integer of at least 2. Received: n={n}")
     check_float(model)
+    check_dense(model)
     return Training(model, "cluster", clusters=n)

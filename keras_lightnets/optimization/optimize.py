@@ -1,6 +1,8 @@
 """The `optimize` command: a trained model file in, smaller files and what they cost out."""
 
 import dataclasses
+import functools
+import time
 import zlib
 from pathlib import Path
 
@@ -10,10 +12,11 @@ import rich.table
 
 from keras_lightnets.errors import UserError
 from keras_lightnets.export.files import add_metadata, replacing, write_json
+from keras_lightnets.export.fusing import fuse
 from keras_lightnets.export.interpreter import TFLiteModel, latencies
 from keras_lightnets.export.tflite import to_tflite
 from keras_lightnets.optimization.bridge import Training
-from keras_lightnets.optimization.checks import check_float
+from keras_lightnets.optimization.checks import check_float, check_layers
 from keras_lightnets.optimization.compression import cluster, prune
 from keras_lightnets.optimization.errors import layer_errors
 from keras_lightnets.optimization.placement import quantize_aware
@@ -33,6 +36,8 @@ _FILES = {
 }
 _RATES = {"qat": 3e-4, "prune": 1e-3, "cluster": 3e-4}
 _SHOWN_ERRORS = 5
+# The float file that the others are compared with, written first.
+_BEFORE = "before.tflite"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,6 +80,8 @@ class Options:
                 raise UserError(f"`{name}` must be one of {', '.join(choices)}. Received: {getattr(self, name)!r}")
         if self.keep_float and self.method != "ptq":
             raise UserError("Layers are kept float by the method ptq alone.")
+        if self.learning_rate is not None and not self.learning_rate > 0:
+            raise UserError(f"`learning_rate` must be positive. Received: {self.learning_rate:g}")
 
 
 def optimize(options, console):
@@ -96,6 +103,7 @@ def optimize(options, console):
         raise UserError(f"{path} is finished already: give the .keras file of the float model.")
     if (output / "model.keras").resolve() == path.resolve():
         raise UserError(f"{output} holds the float model, which stays as it is. Choose another --output.")
+    _check_output(output)
     check_float(model)
     about = metadata["input"]
     data = open_known(options.data, options.seed, 0.0, metadata["labels"], path)
@@ -108,9 +116,12 @@ def optimize(options, console):
         eval_crop=about.get("crop", 1.0),
     )
     run = _Run(options, model, metadata, data, config, console)
+    training = run.prepare()
     output.mkdir(parents=True, exist_ok=True)
-    before = run.export(model, None, "before.tflite")
-    optimized = run.train() if options.method in _RATES else model
+    before = run.export(model, None, _BEFORE)
+    start = time.monotonic()
+    optimized = model if training is None else run.train(training)
+    seconds = time.monotonic() - start
     if optimized is not model:
         with replacing(output / "model.keras") as temporary:
             optimized.save(temporary)
@@ -122,11 +133,19 @@ def optimize(options, console):
         row["latency_ms"] = milliseconds
     report = {"options": dataclasses.asdict(options), "images": len(run.labels), "files": rows}
     if optimized is not model:
-        report["keras_accuracy"] = run.accuracy(optimized)
+        report |= {"training_seconds": seconds, "keras_accuracy": run.accuracy(optimized)}
     if options.method == "ptq":
         report["layer_errors"] = run.errors()
     write_json(output / "report.json", report)
     return report
+
+
+def _check_output(output):
+    """Refuses a folder with files of something else; those of an earlier run, killed or not, are replaced."""
+    # A run that was killed very early left hidden files alone.
+    names = {path.name for path in output.glob("[!.]*")}
+    if names and _BEFORE not in names:
+        raise UserError(f"{output} holds other files, such as {min(names)}. Choose another --output.")
 
 
 class _Run:
@@ -163,36 +182,38 @@ class _Run:
             "sparsity": sparsity(model),
         }
 
-    def train(self):
-        """Returns the model that the method makes of the float one."""
+    def prepare(self):
+        """Returns what will be trained, a `Training` or a Keras model, or None; refuses what cannot be done."""
+        model, options = self._model, self._options
+        if options.method == "ptq":
+            if options.keep_float:
+                check_layers(options.keep_float, [layer.name for layer in fuse(model).layers], model.name)
+            return None
+        if options.method == "prune":
+            return prune(model, options.sparsity)
+        if options.method == "cluster":
+            return cluster(model, options.clusters)
+        aware = quantize_aware(model, self._calibration)
+        return Training(aware, "quantize") if options.engine == "tfmot" else aware
+
+    def train(self, training):
+        """Trains what `prepare` returned, and returns the model."""
         options, source = self._options, self._data.splits["train"]
         steps = min(options.steps or np.inf, steps_per_epoch(source, self._config))
         rate = options.learning_rate or _RATES[options.method]
         batches = training_batches(source, len(self._data.classes), self._config)
-        model = quantize_aware(self._model, self._calibration) if options.method == "qat" else self._model
-        training = None
-        if options.method == "prune":
-            training = prune(model, options.sparsity)
-        elif options.method == "cluster":
-            training = cluster(model, options.clusters)
-        elif options.engine == "tfmot":
-            training = Training(model, "quantize")
+        self._console.print(f"{options.method}: {options.epochs} x {steps} steps, learning rate {rate:g}")
         with progress_bar(self._console) as bar:
-            task = bar.add_task(f"{options.method}, {options.epochs} epochs", total=options.epochs * steps, rate="")
+            task = bar.add_task(options.method, total=options.epochs * steps, rate="")
 
             def on_step(logs):
                 bar.update(task, advance=1, rate=f"loss {logs['loss']:.3f}  accuracy {logs['accuracy']:.2%}")
 
-            if training is not None:
-                return training.fit(batches, options.epochs, steps, rate, on_step=on_step)
-            model.compile(
-                keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(rate, options.epochs * steps)),
-                "categorical_crossentropy",
-                metrics=["accuracy"],
-            )
-            shown = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: on_step(logs))
-            model.fit(batches, epochs=options.epochs, steps_per_epoch=steps, verbose=0, callbacks=[shown])
-            return model
+            fit = training.fit if isinstance(training, Training) else functools.partial(_fit, training)
+            model = fit(batches, options.epochs, steps, rate, on_step=on_step)
+        if not all(np.isfinite(values).all() for values in model.get_weights()):
+            raise UserError(f"The training diverged: choose a --learning-rate below {rate:g}.")
+        return model
 
     def accuracy(self, model):
         """Returns the share of right answers of a Keras model on the compared images."""
@@ -206,21 +227,30 @@ class _Run:
             return layer_errors(self._model, self._calibration, lambda: bar.advance(task))
 
 
+def _fit(model, batches, epochs, steps, rate, on_step):
+    """Trains a Keras model as `Training.fit` does, and returns it."""
+    decay = keras.optimizers.schedules.CosineDecay(rate, epochs * steps)
+    model.compile(keras.optimizers.Adam(decay), "categorical_crossentropy", metrics=["accuracy"])
+    shown = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: on_step(logs))
+    model.fit(batches, epochs=epochs, steps_per_epoch=steps, verbose=0, shuffle=False, callbacks=[shown])
+    return model
+
+
 def show(report, console):
     """Prints the tables of a report."""
     table = rich.table.Table(
         rich.table.Column("file", no_wrap=True),
-        caption=f"on {report['images']} test images; agreement with the Keras model",
+        caption=f"on {report['images']} test images; agreement with the Keras model; kB of the file, and zipped",
     )
-    for name in ("accuracy", "agreement", "size", "zipped", "latency", "zeros"):
+    for name in ("accuracy", "agreement", "kB", "zipped", "ms", "zeros"):
         table.add_column(name, justify="right")
     for row in report["files"]:
         table.add_row(
             row["file"],
             f"{row['accuracy']:.2%}",
             f"{row['agreement']:.2%}",
-            *(f"{row[name] / 1e3:.0f} kB" for name in ("bytes", "zipped_bytes")),
-            f"{row['latency_ms']:.2f} ms",
+            *(f"{row[name] / 1e3:.0f}" for name in ("bytes", "zipped_bytes")),
+            f"{row['latency_ms']:.2f}",
             f"{row['sparsity']:.0%}",
         )
     console.print(table)
