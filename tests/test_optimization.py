@@ -15,6 +15,7 @@ from keras_lightnets.errors import UserError
 from keras_lightnets.export import to_tflite
 from keras_lightnets.export.interpreter import TFLiteModel
 from keras_lightnets.optimization.compression import Schedule
+from keras_lightnets.optimization.weights import pruning_shares
 from tests.seeded import seed_weights, seeded_images
 from tests.test_fusing import FAMILIES, seeded
 
@@ -234,6 +235,20 @@ def test_a_missing_extra_is_named(network, monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorflow_model_optimization", None)
     with pytest.raises(UserError, match=r"keras_lightnets\[optimize\]"):
         optimization.prune(network)
+
+
+def test_large_kernels_get_the_zeros():
+    inputs = keras.Input((SIZE, SIZE, 3))
+    x = keras.layers.Conv2D(8, 3, name="stem")(inputs)
+    x = keras.layers.GlobalAveragePooling2D()(keras.layers.DepthwiseConv2D(3, name="depthwise")(x))
+    x = keras.layers.Dense(256, name="large")(keras.layers.Dense(64, name="narrow")(x))
+    model = keras.Model(inputs, keras.layers.Dense(3, name="head")(x))
+    sizes = {"stem": 3 * 3 * 3 * 8, "narrow": 8 * 64, "large": 64 * 256, "head": 256 * 3}
+    zeros = {"stem": 0, "narrow": 0, "large": 0.5 * sum(sizes.values()) / sizes["large"], "head": 0}
+    assert pruning_shares(model, 0.5) == pytest.approx(zeros, abs=1e-9)
+    shares = pruning_shares(model, 0.9)
+    assert shares["large"] > shares["narrow"] > shares["stem"] > shares["head"] > 0
+    assert sum(sizes[name] * share for name, share in shares.items()) == pytest.approx(0.9 * sum(sizes.values()))
 
 
 # In the child process.

@@ -87,6 +87,7 @@ class Training:
             return keras.saving.load_model(folder / "trained.keras", compile=False)
 
     def _run(self, folder, first, stream, count, on_step):
+        self._error = None
         command = [sys.executable, "-m", "keras_lightnets.optimization.child", str(folder)]
         environment = {**os.environ, "KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "2"}
         with (folder / "log").open("w+b") as log:
@@ -105,13 +106,16 @@ class Training:
             if status:
                 log.seek(0)
                 lines = log.read().decode(errors="replace").strip().splitlines() or [f"exit status {status}"]
-                raise UserError(f"tensorflow-model-optimization could not train {self.model.name}: {lines[-1]}")
+                reason = self._error or lines[-1]
+                raise UserError(f"tensorflow-model-optimization could not train {self.model.name}: {reason}")
 
     def _listen(self, lines, on_step):
         for line in lines:
             report = json.loads(line)
             if "difference" in report:
                 self.difference = report["difference"]
+            elif "error" in report:
+                self._error = report["error"]
             elif on_step is not None:
                 on_step(report["step"])
 

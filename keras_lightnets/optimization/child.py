@@ -76,4 +76,8 @@ def main(folder):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    try:
+        main(sys.argv[1])
+    except Exception as error:
+        _report(error=f"{type(error).__name__}: {' '.join(str(error).split())}")
+        raise

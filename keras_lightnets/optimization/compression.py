@@ -5,14 +5,15 @@ from typing import NamedTuple
 from keras_lightnets.errors import UserError
 from keras_lightnets.optimization.bridge import Training
 from keras_lightnets.optimization.checks import check_dense, check_float
-from keras_lightnets.optimization.weights import sparsity
+from keras_lightnets.optimization.weights import pruning_shares, sparsity
 
 
 class Schedule(NamedTuple):
     """When how many weights are set to zero: from none at `begin` to the share `sparsity` at `end`, cubically.
 
     Attributes:
-        sparsity: float in (0, 1), share of the weights of every kernel but those of depthwise convolutions.
+        sparsity: float in (0, 1), share of the weights of all kernels but those of depthwise convolutions. Large
+            kernels get more of the zeros, small ones fewer or none.
         begin: float in [0, 1), share of the training steps. Defaults to 0.0.
         end: float in (0, 1], share of the training steps; the rest of them recovers. Defaults to 0.6.
     """
@@ -39,7 +40,8 @@ def prune(model, schedule=0.5):
             tensorflow-model-optimization is not installed.
 
     Reference:
-        Zhu and Gupta, To prune, or not to prune, 2017.
+        Zhu and Gupta, To prune, or not to prune, 2017; Evci et al., Rigging the Lottery, ICML 2020, for the shares of
+        the layers.
 
     Example:
 
@@ -55,7 +57,8 @@ def prune(model, schedule=0.5):
     # Rounding in each kernel leaves a little less than was asked for.
     if share >= 0.99 * schedule.sparsity:
         raise UserError(f"{model.name} is pruned already: {share:.0%} of its weights are zero. Ask for more.")
-    return Training(model, "prune", **schedule._asdict())
+    shares = pruning_shares(model, schedule.sparsity)
+    return Training(model, "prune", shares=shares, begin=schedule.begin, end=schedule.end)
 
 
 def cluster(model, n=16):

@@ -41,16 +41,19 @@ class _Engine:
 class Pruning(_Engine):
     """Sets the smallest weights to zero, more and more of them, and keeps them there."""
 
-    def __init__(self, steps, sparsity, begin, end):
+    def __init__(self, steps, shares, begin, end):
         super().__init__()
+        self._shares = shares
         begin, end = round(begin * steps), max(round(end * steps), 1)
-        self._schedule = tfmot.sparsity.keras.PolynomialDecay(
-            0.0, sparsity, begin, end, frequency=max(1, (end - begin) // _PRUNINGS)
-        )
+        self._when = {"begin_step": begin, "end_step": end, "frequency": max(1, (end - begin) // _PRUNINGS)}
         self.callbacks = (tfmot.sparsity.keras.UpdatePruningStep(),)
 
     def _wrap(self, hosted, operation):
-        return tfmot.sparsity.keras.prune_low_magnitude(hosted, self._schedule) if hosted.kernels else hosted
+        share = self._shares.get(operation.name, 0.0)
+        if not share:
+            return hosted
+        schedule = tfmot.sparsity.keras.PolynomialDecay(0.0, share, **self._when)
+        return tfmot.sparsity.keras.prune_low_magnitude(hosted, schedule)
 
 
 class Clustering(_Engine):

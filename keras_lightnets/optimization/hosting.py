@@ -19,7 +19,8 @@ class Hosted(tf_keras.layers.Layer, tfmot.sparsity.keras.PrunableLayer, tfmot.cl
     def __init__(self, call, operation):
         """Hosts `operation` in the place of the one of `call`, a node of a Keras 3 graph."""
         super().__init__(name=operation.name, trainable=True)
-        self._arguments, self._inputs = call.arguments, [id(tensor) for tensor in call.input_tensors]
+        self._calls = []
+        self.add_call(call)
         self._operation = operation
         # A layer from inside of the one that is called takes the first of its inputs.
         self._is_inner = operation is not call.operation
@@ -38,10 +39,16 @@ class Hosted(tf_keras.layers.Layer, tfmot.sparsity.keras.PrunableLayer, tfmot.cl
             self.own.append(weight)
         super().build(input_shape)
 
-    def call(self, inputs, training=None):
-        """Computes the operation on `inputs`."""
+    def add_call(self, call):
+        """Returns the number of a node of the operation, to be called by: each has arguments of its own."""
+        self._calls.append((call.arguments, [id(tensor) for tensor in call.input_tensors]))
+        return len(self._calls) - 1
+
+    def call(self, inputs, training=None, number=0):
+        """Computes the operation on `inputs`, as its node of that number does."""
         tensors = keras.tree.flatten(inputs)
-        args, kwargs = self._arguments.fill_in(dict(zip(self._inputs, tensors, strict=True)))
+        arguments, expected = self._calls[number]
+        args, kwargs = arguments.fill_in(dict(zip(expected, tensors, strict=True)))
         if self._is_inner:
             args, kwargs = tensors[:1], {}
         # While tf_keras lays its graph, this is a tensor.
@@ -102,11 +109,15 @@ def host(model, lay=lambda call: (Hosted(call, call.operation),) * 2):
     for call in (call for depth in sorted(by_depth, reverse=True) for call in by_depth[depth]):
         if call.is_input:
             continue
-        if call.operation not in laid:
-            laid[call.operation] = lay(call)
-        _, layer = laid[call.operation]
+        if call.operation in laid:
+            # The wrapper around the layer, which passes no arguments on, has done its work at the first node.
+            layer, _ = laid[call.operation]
+            more = {"number": layer.add_call(call)}
+        else:
+            _, layer = laid[call.operation] = lay(call)
+            more = {}
         tensors = [values[id(tensor)] for tensor in call.input_tensors]
-        outputs = keras.tree.flatten(layer(tensors[0] if len(tensors) == 1 else tensors))
+        outputs = keras.tree.flatten(layer(tensors[0] if len(tensors) == 1 else tensors, **more))
         values.update((id(tensor), own) for tensor, own in zip(call.output_tensors, outputs, strict=True))
     outputs = [values[id(tensor)] for tensor in model.outputs]
     return tf_keras.Model(inputs, outputs), [hosted for hosted, _ in laid.values()]

@@ -1,5 +1,7 @@
 """Which weights are pruned and clustered, and how many of them are zero."""
 
+import math
+
 import keras
 import numpy as np
 
@@ -20,6 +22,40 @@ def prunable(operation):
         for variable in layer._trainable_variables
         if len(variable.shape) > 1
     }
+
+
+def pruning_shares(model, sparsity):
+    """Deals a share of zeros out to the layers of a model: large kernels lose most, the smallest nothing.
+
+    A layer keeps weights in proportion to the number of its inputs and outputs, as in an Erdos-Renyi graph, and at most
+    all of them. The same share for all would cost much of the accuracy in the first layers, and save little there.
+
+    Args:
+        model: functional `keras.Model`.
+        sparsity: float in (0, 1), share of all weights that `prunable` chooses.
+
+    Returns:
+        Dict from the name of each layer with such weights to its share of zeros.
+
+    Reference:
+        Mocanu et al., Scalable training of artificial neural networks with adaptive sparse connectivity, 2018; Evci et
+        al., Rigging the Lottery, ICML 2020.
+    """
+    sizes, ends = {}, {}
+    for layer in model.layers:
+        chosen = prunable(layer)
+        shapes = [variable.shape for variable in layer.variables if variable.path in chosen]
+        if shapes:
+            sizes[layer.name] = sum(math.prod(shape) for shape in shapes)
+            ends[layer.name] = sum(math.prod(shape[:-1]) + shape[-1] for shape in shapes)
+    left, shares = (1 - sparsity) * sum(sizes.values()), {}
+    # Those that may keep all come first, and leave the more to the others.
+    names = sorted(sizes, key=lambda name: sizes[name] / ends[name])
+    for position, name in enumerate(names):
+        kept = min(sizes[name], left * ends[name] / sum(ends[other] for other in names[position:]))
+        shares[name] = 1 - kept / sizes[name]
+        left -= kept
+    return shares
 
 
 def sparsity(model):
