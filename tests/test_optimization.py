@@ -169,13 +169,13 @@ def _learned_statistics():
 
 def _quantized_by_keras():
     model = _network()
-    model.quantize("int8")
+    model.get_layer("head").quantize("int8")
     return model
 
 
 QUANTIZING = {
     "no images": (_network, [], "hold no images"),
-    "a folder": (_network, "photos", "are the name 'photos'.* image_dataset_from_directory reads a folder"),
+    "a folder": (_network, "photos", "are the name 'photos'.*utils.image_dataset_from_directory reads a folder"),
     "another size": (_network, np.zeros((2, 8, 8, 3)), r"are \(8, 8, 3\), and tiny takes \(16, 16, 3\): resize"),
     "not finite": (_network, np.full((2, SIZE, SIZE, 3), np.nan), "not finite"),
     "no preprocessing": (_learned_statistics, 60 * _images() + 120, "preprocessing is missing"),
