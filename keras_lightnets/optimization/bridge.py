@@ -92,17 +92,22 @@ class Training:
         environment = {**os.environ, "KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "2"}
         with (folder / "log").open("w+b") as log:
             streams = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": log}
-            with subprocess.Popen(command, **streams, env=environment) as child:
+            # Ctrl-C on the terminal is for this process, which then ends the child.
+            with subprocess.Popen(command, **streams, env=environment, start_new_session=True) as child:
                 try:
                     reader = threading.Thread(target=self._listen, args=(child.stdout, on_step), daemon=True)
                     reader.start()
-                    with contextlib.suppress(BrokenPipeError), child.stdin:
+                    with contextlib.suppress(BrokenPipeError):
                         for batch in itertools.islice(itertools.chain([first], stream), count):
                             pickle.dump(batch, child.stdin)
+                        child.stdin.close()
                     status = child.wait()
                     reader.join()
                 finally:
+                    # First of all, as closing the pipe waits until a child that lives has read it.
                     child.kill()
+                    with contextlib.suppress(BrokenPipeError):
+                        child.stdin.close()
             if status:
                 log.seek(0)
                 lines = log.read().decode(errors="replace").strip().splitlines() or [f"exit status {status}"]
