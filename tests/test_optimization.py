@@ -14,6 +14,7 @@ from keras_lightnets import optimization
 from keras_lightnets.errors import UserError
 from keras_lightnets.export import to_tflite
 from keras_lightnets.export.interpreter import TFLiteModel
+from keras_lightnets.optimization.checks import check_data
 from keras_lightnets.optimization.compression import Schedule
 from keras_lightnets.optimization.weights import pruning_shares
 from tests.seeded import seed_weights, seeded_images
@@ -143,6 +144,14 @@ def test_layers_are_ranked(network):
     assert {"stem_act", "pointwise", "head"} < {row["layer"] for row in rows}
     errors = [row["error"] for row in rows]
     assert errors == sorted(errors, reverse=True) and errors[0] > errors[-1] >= 0
+
+
+def test_a_folder_calibrates(network, photos):
+    images = keras.utils.image_dataset_from_directory(photos / "train", label_mode=None, image_size=(SIZE, SIZE))
+    images = images.map(lambda batch: batch / 127.5 - 1)
+    assert check_data(network, images).shape == (60, SIZE, SIZE, 3)
+    aware = optimization.quantize_aware(network, images)
+    assert all(bool(layer.seen) for layer in aware.layers if isinstance(layer, optimization.FakeQuantize))
 
 
 # Bad input.
