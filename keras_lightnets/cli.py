@@ -1,11 +1,13 @@
 """The `keras-lightnets` command."""
 
+import _thread
 import contextlib
 import json
 import logging
 import os
 import signal
 import sys
+import threading
 import warnings
 from pathlib import Path
 from typing import Annotated
@@ -444,6 +446,7 @@ def main():
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     # Whoever ends a job politely is answered as Ctrl-C is.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    sys.unraisablehook = _interrupt_again
     try:
         sys.exit(app(sys.argv[1:] or ["--help"], standalone_mode=False))
     except _UsageError as error:
@@ -454,6 +457,15 @@ def main():
         fail(f"{error.filename}: {error.strerror}." if error.filename else str(error))
     except (KeyboardInterrupt, typer.Abort):
         fail("interrupted")
+
+
+def _interrupt_again(unraisable):
+    """Repeats an interruption that fell into a destructor, whose exceptions Python drops; others are shown as usual."""
+    if issubclass(unraisable.exc_type, KeyboardInterrupt):
+        # Later, as this function is no better place.
+        threading.Timer(0.1, _thread.interrupt_main).start()
+    else:
+        sys.__unraisablehook__(unraisable)
 
 
 def fail(message):

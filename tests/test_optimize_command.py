@@ -239,9 +239,8 @@ def test_killed_it_leaves_the_float_model_and_can_be_repeated(number, model, pho
             children = _children(process)
         process.send_signal(number)
         _, stderr = process.communicate(timeout=120)
-        assert process.returncode == (1 if number == signal.SIGTERM else -signal.SIGKILL)
-        if number == signal.SIGTERM:
-            assert stderr == f"error: Interrupted: {model} is as it was.\n"
+        last_words = {signal.SIGTERM: (1, f"error: Interrupted: {model} is as it was.\n"), signal.SIGKILL: (-9, "")}
+        assert (process.returncode, stderr) == last_words[number]
         deadline = time.monotonic() + 120
         while any(Path(f"/proc/{child}").exists() for child in children):
             assert time.monotonic() < deadline, "the child process trains on"
