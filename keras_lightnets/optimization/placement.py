@@ -95,10 +95,10 @@ class _Placement:
             self._ranges[id(outputs)] = source
             return outputs
         outputs = self._lay(layer, *args, **kwargs)
-        if self._is_clamped(layer):
+        limits = _FIXED.get(getattr(getattr(layer, "activation", None), "__name__", None))
+        if self._is_clamped(layer) or (limits is None and self._is_joined(layer)):
             return outputs
-        function = getattr(getattr(layer, "activation", None), "__name__", None)
-        return self._rounded(outputs, layer.name, _FIXED.get(function))
+        return self._rounded(outputs, layer.name, limits)
 
     def _rounded_input(self, tensor):
         history = getattr(tensor, "_keras_history", None)
@@ -120,6 +120,11 @@ class _Placement:
             return False
         readers = self._readers.get(id(layer.output), ())
         return len(readers) == 1 and isinstance(readers[0], keras.layers.ReLU)
+
+    def _is_joined(self, layer):
+        # The file has one range for a concatenation and all that is made for it alone.
+        readers = self._readers.get(id(layer.output), ())
+        return len(readers) == 1 and isinstance(readers[0], keras.layers.Concatenate)
 
     @functools.singledispatchmethod
     def _lay(self, layer, *args, **kwargs):
