@@ -463,7 +463,7 @@ def _interrupt_again(unraisable):
     """Repeats an interruption that fell into a destructor, whose exceptions Python drops; others are shown as usual."""
     if issubclass(unraisable.exc_type, KeyboardInterrupt):
         # Later, as this function is no better place.
-        threading.Timer(0.1, _thread.interrupt_main).start()
+        threading.Timer(0.1, _thread.interrupt_main, [signal.SIGTERM]).start()
     else:
         sys.__unraisablehook__(unraisable)
 
