@@ -34,7 +34,7 @@ _FILES = {
     "prune": (None, "int8"),
     "cluster": (None, "int8"),
 }
-_RATES = {"qat": 3e-4, "prune": 1e-3, "cluster": 3e-4}
+_RATES = {"qat": 1e-4, "prune": 3e-4, "cluster": 3e-4}
 _SHOWN_ERRORS = 5
 # The float file that the others are compared with, written first.
 _BEFORE = "before.tflite"
@@ -52,7 +52,7 @@ class Options:
         epochs: epochs of training. Defaults to 2.
         steps: batches per epoch. Defaults to None: all.
         batch_size: images per step. Defaults to 128.
-        learning_rate: peak rate of Adam. Defaults to None: 3e-4, for pruning 1e-3.
+        learning_rate: peak rate of Adam. Defaults to None: 1e-4 for "qat", else 3e-4.
         sparsity: share of zeros that pruning ends with. Defaults to 0.5.
         clusters: values per kernel that clustering ends with. Defaults to 16.
         engine: "keras" or "tfmot", what trains for "qat". Defaults to "keras".
