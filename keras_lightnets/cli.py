@@ -258,7 +258,9 @@ def _compare_costs(patterns, output, as_json):
         print(json.dumps(rows, indent=2))
         return
     table = rich.table.Table(
-        "name", caption="*: no other is cheaper and better; latency: one image, one thread, float32"
+        rich.table.Column("name", no_wrap=True),
+        caption="*: no other is cheaper and better; latency: one image, one thread, float32",
+        box=None,
     )
     for name in ("published top-1", "MAdds", "parameters", "latency", "file"):
         table.add_column(name, justify="right")

@@ -99,7 +99,7 @@ def draw_costs(rows, costs, label, path):
         values = [row[cost] for row in known]
         if max(values) > 5 * min(values):
             axes.set_xscale("log")
-            axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if max(values) < 200 * min(values) else (1,)))
             axes.xaxis.set_major_formatter("{x:g}")
             axes.xaxis.set_minor_formatter("")
         axes.set_xlabel(text)
