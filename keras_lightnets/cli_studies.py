@@ -8,9 +8,10 @@ import rich.console
 import rich.table
 import typer
 
+from keras_lightnets.cli_training import Data
+
 studies = typer.Typer()
 
-Data = Annotated[str, typer.Option(help="tfds:NAME, tfrecord:GLOB, or a folder with one folder of images per class.")]
 _Size = Annotated[int, typer.Option(min=8, help="Side of the images in pixels.")]
 _Images = Annotated[int, typer.Option(min=0, help="Training images, 0 for all but the tenth that measures accuracy.")]
 _Epochs = Annotated[int, typer.Option(min=1, help="Epochs of each training.")]
