@@ -271,8 +271,8 @@ def test_imagenet_weights_are_those_of_keras(builder, arguments, file, monkeypat
     released = reference(builder)(**arguments, weights=None)
     seed_weights(released, {})
     released.save(tmp_path / file, include_optimizer=False)
-    # In place of the download, its cache and the check of the MD5 sum; the public `keras.utils.get_file` is another
-    # name of this function, which keras.applications does not look up.
+    # Private, in place of the download, its cache and the check of the MD5 sum: the public `keras.utils.get_file` is
+    # another name of this function, which keras.applications does not look up.
     monkeypatch.setattr("keras.src.utils.file_utils.get_file", lambda name, *_, **__: str(tmp_path / name))
     monkeypatch.setattr(download, "fetch", lambda record: tmp_path / record.file)
     model = builder(**arguments)

@@ -163,6 +163,10 @@ def test_train(trained):
     for _ in range(2):
         assert CliRunner().invoke(app, later).exit_code == 0
     assert list(json.loads((output.parent / "later" / "manifest.json").read_text())) == ["first"]
+    other = [*arguments, "--output", str(output.parent / "other"), "--seed", "1", "--release", str(released)]
+    refused = CliRunner().invoke(app, other)
+    assert "already, in first, and the name would mean both" in str(refused.exception)
+    assert not (output.parent / "other").exists()
     refused = CliRunner().invoke(app, [*arguments, "--seed", "3"])
     assert "exists already: choose another or remove it" in str(refused.exception)
 

@@ -7,17 +7,11 @@ import numpy as np
 
 from keras_lightnets.applications.preprocessing import Preprocessing
 from keras_lightnets.errors import UserError
-from keras_lightnets.export.files import read_metadata, write_json
+from keras_lightnets.export.files import read_metadata, write_csv, write_json
 from keras_lightnets.export.interpreter import TFLiteModel
 from keras_lightnets.training.config import Evaluation
 from keras_lightnets.training.drawing import draw_confusion, require_matplotlib
-from keras_lightnets.training.measures import (
-    class_table,
-    confusion_matrix,
-    predict_source,
-    summarize,
-    write_class_table,
-)
+from keras_lightnets.training.measures import class_table, confusion_matrix, predict_source, summarize
 from keras_lightnets.training.sources import open_data
 
 _BATCH = 64
@@ -59,7 +53,7 @@ def evaluate(model, data, output, split="test", seed=0, holdout=0.0):
     rows = class_table(matrix, opened.classes)
     result = {"model": str(path), "data": data, "split": split, **summarize(scores, labels), "classes": rows}
     draw_confusion(matrix, opened.classes, output / "confusion.png")
-    write_class_table(rows, output / "classes.csv")
+    write_csv(output / "classes.csv", rows)
     write_json(output / "evaluation.json", result)
     return result
 

@@ -3,7 +3,6 @@
 import numpy as np
 import tensorflow as tf
 
-from keras_lightnets.export.files import write_csv
 from keras_lightnets.training.pipeline import evaluation_batches
 
 _BINS = 15
@@ -83,8 +82,3 @@ def class_table(matrix, classes):
         }
         for i, name in enumerate(classes)
     ]
-
-
-def write_class_table(rows, path):
-    """Writes the table of `class_table` as CSV."""
-    write_csv(path, rows)

@@ -30,10 +30,31 @@ def released_path(run, folder):
     return Path(folder) / Path(run).resolve().name
 
 
-def check_name(run, folder):
-    """Raises a UserError if a model of the name of `run` is in the folder of released models already."""
-    if (target := released_path(run, folder)).exists():
+def check_name(config, folder):
+    """Raises a UserError if the folder of released models has the run's name, or its network with the same data."""
+    if (target := released_path(config.output, folder)).exists():
         raise UserError(f"{target} is released already. Remove it, or choose another name for the output.")
+    for name, entry in _entries(folder).items():
+        same = all(entry[key] == value for key, value in _identity(config).items())
+        if same and (Path(folder) / name).exists():
+            raise UserError(
+                f"{folder} has {config.model} with the weights {entry['weights']!r} already, in {name}, and the name "
+                "would mean both. Remove that one first."
+            )
+
+
+def _entries(folder):
+    manifest = Path(folder) / "manifest.json"
+    return json.loads(manifest.read_text("utf-8")) if manifest.exists() else {}
+
+
+def _identity(config):
+    """What a released model is found by."""
+    return {
+        "weights": Path(config.data.removeprefix("tfds:")).name,
+        "builder": config.record.builder.__name__,
+        "arguments": config.record.kwargs,
+    }
 
 
 def release(run, folder, data):
@@ -52,7 +73,7 @@ def release(run, folder, data):
         The Path of the released model.
 
     Raises:
-        UserError: if the run is not finished, a model of that name is released already, an export is missing, or the
+        UserError: if the run is not finished, the name or the network is released already, an export is missing, or the
             accuracy in float16 is lower by more than 0.01.
     """
     run, folder = Path(run), Path(folder)
@@ -64,9 +85,9 @@ def release(run, folder, data):
     for name in _EXPORTS:
         if not (run / name).is_file():
             raise UserError(f"{run} has no {name}: {report['failed_exports'].get(name, 'the export failed')}")
-    check_name(run, folder)
-    target = released_path(run, folder)
     config = make_config({**report["options"], "data": data, "output": str(run)})
+    check_name(config, folder)
+    target = released_path(run, folder)
     folder.mkdir(parents=True, exist_ok=True)
     with replacing(target) as temporary:
         temporary.mkdir()
@@ -82,9 +103,7 @@ def release(run, folder, data):
         report["exports"] = [export for export in report["exports"] if export["path"] in _EXPORTS]
         report["released"] = {"path": WEIGHTS, "size_bytes": (temporary / WEIGHTS).stat().st_size, **measured}
         entry = {
-            "weights": Path(data.removeprefix("tfds:")).name,
-            "builder": config.record.builder.__name__,
-            "arguments": config.record.kwargs,
+            **_identity(config),
             "size": config.size,
             "preprocessing": _PREPROCESSING[config.record.preprocessing],
             "labels": report["classes"],
@@ -96,11 +115,9 @@ def release(run, folder, data):
         }
         write_json(temporary / "report.json", report)
         (temporary / "model_card.md").write_text(released_card(report, entry), encoding="utf-8")
-    manifest = folder / "manifest.json"
-    entries = json.loads(manifest.read_text()) if manifest.exists() else {}
     digests = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(target.iterdir())}
-    entries[target.name] = {**entry, "files": digests}
-    write_json(manifest, dict(sorted(entries.items())))
+    entries = {**_entries(folder), target.name: {**entry, "files": digests}}
+    write_json(folder / "manifest.json", dict(sorted(entries.items())))
     return target
 
 

@@ -59,7 +59,7 @@ def train(config, console=None, release=None):
             release_run(config.output, release, config.data)
         return finished
     if release is not None:
-        check_name(config.output, release)
+        check_name(config, release)
     distribution = distribute(config.strategy, config.worker_timeout)
     distribution.check_batch(config.batch_size)
     progress = Progress(console if console and distribution.chief else rich.console.Console(quiet=True))
