@@ -50,12 +50,17 @@ class _PartialResidual(ours.PartialResidual):
         return ops.concatenate([x[..., :channels] + shortcut, x[..., channels:]], axis=-1)
 
 
+class _SiLU(ours.SiLU):
+    call = layers.Activation.call
+
+
 _STOCK = {
     ours.BatchNormalization: layers.BatchNormalization,
     ours.ChannelShuffle: _ChannelShuffle,
     ours.DynamicShiftMax: _DynamicShiftMax,
     ours.GroupedConv2D: layers.Conv2D,
     ours.PartialResidual: _PartialResidual,
+    ours.SiLU: _SiLU,
 }
 
 

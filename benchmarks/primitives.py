@@ -12,6 +12,8 @@ from keras_lightnets import layers
 BATCH, ROUNDS = 128, 20
 # A layer, and the height and channels of its input.
 CASES = {
+    "1x1, 972 to 174": (lambda: layers.GroupedConv2D(174, use_bias=False), 2, 972),
+    "1x1 of one pixel, 504 to 42": (lambda: layers.GroupedConv2D(42), 1, 504),
     "1x1 in 4 groups, 16 to 64": (lambda: layers.GroupedConv2D(64, groups=4, use_bias=False), 4, 16),
     "1x1 in 8 groups, 64 to 256": (lambda: layers.GroupedConv2D(256, groups=8, use_bias=False), 2, 64),
     "1x1 in 3 groups, 240 to 60": (lambda: layers.GroupedConv2D(60, groups=3, use_bias=False), 4, 240),
@@ -22,6 +24,7 @@ CASES = {
     "shuffle in 3 groups, 240": (lambda: layers.ChannelShuffle(3), 4, 240),
     "Dynamic Shift-Max, 32": (lambda: layers.DynamicShiftMax(8, 8), 8, 32),
     "Dynamic Shift-Max, 256": (lambda: layers.DynamicShiftMax(8, 16), 2, 256),
+    "SiLU, 96": (lambda: layers.SiLU(), 32, 96),
     "batch normalisation, 2": (lambda: layers.BatchNormalization(), 32, 2),
     "batch normalisation, 32": (lambda: layers.BatchNormalization(), 8, 32),
     "batch normalisation, 240": (lambda: layers.BatchNormalization(), 4, 240),

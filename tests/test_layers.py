@@ -28,6 +28,7 @@ LAYERS = {
     "axial_stride_1": (lambda: layers.AxialDepthwiseConv2D(3, "width", 1, 3), (2, 5, 7, 4), 1),
     "factorized_pointwise": (lambda: layers.MicroFactorizedPointwiseConv2D(18), (2, 5, 7, 9), 2),
     "factorized_depthwise": (lambda: layers.MicroFactorizedDepthwiseConv2D(3, 2, (2, 1)), (2, 5, 7, 4), 2),
+    "silu": (lambda: layers.SiLU(), (2, 5, 7, 4), 0),
     "shift_max": (lambda: layers.DynamicShiftMax(2, 16), (2, 5, 7, 8), 4),
     "shift_max_linear": (lambda: layers.DynamicShiftMax(4, 16, 1, (0.5,), (1.0,)), (2, 5, 7, 8), 4),
 }
@@ -201,6 +202,8 @@ def in_export_scope(form, *arguments):
 
 # Kernel size, groups, strides, padding, dilation, input channels, filters.
 CONVOLUTIONS = [
+    (1, 1, (1, 1), "valid", (1, 1), 8, 12),
+    (1, 1, (2, 2), "same", (1, 1), 300, 200),
     (1, 4, (1, 1), "valid", (1, 1), 8, 12),
     (1, 4, (2, 2), "same", (1, 1), 8, 12),
     (1, 4, (2, 1), "valid", (1, 1), 8, 12),
@@ -323,6 +326,21 @@ def _reached(function):
             found.add(operation)
             waiting.extend(tensor.op for tensor in operation.inputs)
     return found
+
+
+def test_shuffles_go_into_a_convolution_of_one_group():
+    x, kernel = normal(2, 3, 5, 64), normal(1, 1, 64, 8, seed=1)
+
+    def definition(x, kernel):
+        return tf.nn.conv2d(tf.gather(x, np.arange(64).reshape(4, 16).T.reshape(-1), axis=-1), kernel, 1, "VALID")
+
+    assert_same(lambda x, kernel: grouped_conv(channel_shuffle(x, 4), kernel, 1), definition, x, kernel)
+
+
+@pytest.mark.parametrize("dtype", ("float32", "float64"))
+def test_silu_equals_that_of_keras(dtype):
+    x = tf.cast(np.append(normal(1000, seed=2) * 3, [0.0, 90.0, -90.0]), dtype)
+    assert_same(layers.SiLU(dtype=dtype), keras.layers.Activation("silu", dtype=dtype), x)
 
 
 @pytest.mark.parametrize("shape", [(8, 5, 7, 6), (8, 5, 7, 3), (16, 6), (4, 3, 3, 66), (5, 1, 2, 4)], ids=str)

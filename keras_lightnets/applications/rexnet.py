@@ -30,7 +30,7 @@ from keras_lightnets.applications.contract import (
 from keras_lightnets.applications.decoding import decode_predictions as decode_predictions
 from keras_lightnets.applications.mobilenet_v2 import make_divisible
 from keras_lightnets.applications.preprocessing import IMAGENET_STATISTICS
-from keras_lightnets.layers import BatchNormalization, PartialResidual
+from keras_lightnets.layers import BatchNormalization, GroupedConv2D, PartialResidual, SiLU
 
 preprocess_input = IMAGENET_STATISTICS
 
@@ -96,14 +96,13 @@ def _batch_norm(name):
 
 
 def _activation(kind, name):
-    return layers.ReLU(6.0, name=name) if kind == "relu6" else layers.Activation(kind, name=name)
+    return layers.ReLU(6.0, name=name) if kind == "relu6" else SiLU(name=name)
 
 
 def _pointwise(x, filters, use_bias, name):
     channels = x.shape[-1]
-    return layers.Conv2D(
+    return GroupedConv2D(
         filters,
-        1,
         use_bias=use_bias,
         kernel_initializer=_uniform(channels),
         bias_initializer=_uniform(channels),

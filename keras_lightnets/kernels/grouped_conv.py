@@ -1,9 +1,10 @@
 """Grouped 2-D convolution, `(batch, height, width, channels)`, kernel laid out as in `keras.layers.Conv2D(groups=...)`.
 
 On TensorFlow, Keras compiles each grouped convolution with XLA, 9 to 30 times slower on a CPU than the forms here
-(benchmarks/primitives.py), and the native operator has no CPU gradient without oneDNN. A grouped 1x1 convolution is a
-matrix product, so that is what is laid down for training; the native operator is the export form (one CONV_2D in the
-`.tflite`).
+(benchmarks/primitives.py), and the native operator has no CPU gradient without oneDNN. A 1x1 convolution is a matrix
+product, so that is what is laid down for training, also for a single group: on small maps, and on the pooled pixel of
+squeeze-excite, the product takes a third to three quarters of the time. The native operator is the export form (one
+CONV_2D in the `.tflite`).
 """
 
 import keras
@@ -51,13 +52,15 @@ def pointwise_matmul(x, kernel, groups):
     group_filters = filters // groups
     channels = groups * group_channels
     shape = (*ops.shape(x)[:-1], filters)
-    if channels * filters <= _BLOCK_DIAGONAL_LIMIT:
+    if groups == 1 or channels * filters <= _BLOCK_DIAGONAL_LIMIT:
         from keras_lightnets.kernels import tensorflow_forms
 
         # Shuffles in front of the convolution go into the order of its rows.
         x, order = tensorflow_forms.unshuffled(x)
-        mask = np.kron(np.eye(groups), np.ones((group_channels, group_filters)))[np.argsort(order)]
-        weights = tensorflow_forms.repeated_rows(kernel, groups, order) * ops.cast(mask, kernel.dtype)
+        weights = tensorflow_forms.repeated_rows(kernel, groups, order)
+        if groups > 1:
+            mask = np.kron(np.eye(groups), np.ones((group_channels, group_filters)))[np.argsort(order)]
+            weights = weights * ops.cast(mask, kernel.dtype)
         flat = ops.matmul(ops.reshape(x, (-1, channels)), weights)
     else:
         by_group = ops.transpose(ops.reshape(x, (-1, groups, group_channels)), (1, 0, 2))

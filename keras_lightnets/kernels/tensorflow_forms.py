@@ -81,6 +81,8 @@ def unshuffled(x):
 def repeated_rows(kernel, groups, order):
     """`kernel` below itself `groups` times, for rows of channels that `order` permutes."""
     rows = np.argsort(order) % kernel.shape[0]
+    if np.array_equal(rows, np.arange(kernel.shape[0])):
+        return kernel
     if _matmul_is_exact():
         return tf.matmul(tf.constant(np.eye(kernel.shape[0])[rows], kernel.dtype), kernel)
     return tf.gather(kernel, rows)
@@ -145,6 +147,17 @@ def _two_pieces(x, shifted, coefficients):
     return a2 * x + b2 * shifted + rest, gradient
 
 
+@tf.custom_gradient
+def silu(x):
+    """`x * sigmoid(x)`."""
+
+    def gradient(dy):
+        gate = tf.sigmoid(x)
+        return dy * (gate + tf.raw_ops.SigmoidGrad(y=gate, dy=x))
+
+    return tf.nn.silu(x), gradient
+
+
 def fused_batch_norm(x, gamma, beta, epsilon):
     """Normalises `x`, `(batch, height, width, channels)`, by its own moments in one operator.
 
@@ -192,15 +205,15 @@ def _normalised_rows(rows, gamma, beta, epsilon):
         return tf.tile(values, [pixels])
 
     mean = mean_of(rows)
-    centred = rows - repeated(mean)
-    variance = mean_of(tf.square(centred))
+    variance = mean_of(tf.math.squared_difference(rows, repeated(mean)))
     inverse = tf.math.rsqrt(variance + epsilon)
     scale = gamma * inverse
 
     def gradient(dy, *_):
+        centred = rows - repeated(mean)
         dy_mean, product_mean = mean_of(dy), mean_of(dy * centred)
         slope = repeated(scale * tf.square(inverse) * product_mean)
         dx = dy * repeated(scale) - (centred * slope + repeated(scale * dy_mean))
         return dx, count * product_mean * inverse, count * dy_mean, None
 
-    return (centred * repeated(scale) + repeated(beta), mean, variance), gradient
+    return (rows * repeated(scale) + repeated(beta - mean * scale), mean, variance), gradient

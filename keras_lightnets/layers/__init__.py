@@ -9,3 +9,4 @@ from keras_lightnets.layers.grouped_conv import GroupedConv2D as GroupedConv2D
 from keras_lightnets.layers.micro_factorized import MicroFactorizedDepthwiseConv2D as MicroFactorizedDepthwiseConv2D
 from keras_lightnets.layers.micro_factorized import MicroFactorizedPointwiseConv2D as MicroFactorizedPointwiseConv2D
 from keras_lightnets.layers.partial_residual import PartialResidual as PartialResidual
+from keras_lightnets.layers.silu import SiLU as SiLU

@@ -9,7 +9,7 @@ from keras_lightnets.kernels.grouped_conv import grouped_conv
 class GroupedConv2D(keras.layers.Conv2D):
     """2-D convolution in groups: arguments, weights and values of `keras.layers.Conv2D(groups=...)`, other arithmetic.
 
-    MicroNet calls the 1x1 form group-adaptive convolution. The weights of a `Conv2D` with the same `groups` load
+    MicroNet calls the 1x1 form group-adaptive convolution; 1x1 convolutions in one group gain on small maps too. The weights of a `Conv2D` with the same `groups` load
     unchanged, and the outputs agree to float32 rounding.
 
     Args:
@@ -46,6 +46,6 @@ class GroupedConv2D(keras.layers.Conv2D):
 
     def convolution_op(self, inputs, kernel):
         """Convolves `inputs` with `kernel`, without the bias and the activation."""
-        if self.groups == 1:
+        if self.groups == 1 and self.kernel_size != (1, 1):
             return super().convolution_op(inputs, kernel)
         return grouped_conv(inputs, kernel, self.groups, self.strides, self.padding, self.dilation_rate)

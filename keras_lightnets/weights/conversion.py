@@ -113,7 +113,7 @@ def _card(report, record, network, source):
     arguments = [f"{name}={value!r}" for name, value in record.kwargs.items()]
     first = next(iter(report["files"]))
     call = f"{record.builder.__name__}({', '.join([*arguments, f'weights={Path(first).name!r}'])})"
-    top1 = released and released.top1 and f"{released.top1} % ({released.top1_source}), not measured here"
+    top1 = released and released.top1 and f"{released.top1} % ({released.top1_source}); the conversion measured nothing"
     cost = complexity(network)
     return _CARD.format(
         **report
