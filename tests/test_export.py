@@ -6,6 +6,7 @@ import pytest
 
 from keras_lightnets.errors import UserError
 from keras_lightnets.export import to_saved_model, to_tflite, verify
+from keras_lightnets.export.outliers import without_outliers
 
 
 def _model(size=8):
@@ -47,6 +48,18 @@ def test_to_saved_model_never_overwrites(tmp_path):
     assert report.max_abs_diff < 1e-6 and report.size_bytes > 0
     with pytest.raises(UserError, match="saved exists"):
         to_saved_model(model, tmp_path / "saved")
+
+
+def test_one_strange_image_does_not_spoil_the_int8_file(tmp_path):
+    model = _model()
+    images = np.random.RandomState(0).standard_normal((40, 8, 8, 3)).astype("float32")
+    # Beside the range of the last image all the others would be one and the same.
+    images[-1] *= 1e4
+    report = to_tflite(model, tmp_path / "model.tflite", "int8", images, samples=images[:-1])
+    assert report.max_abs_diff < 0.02
+    # Where half of the images differ from the others, they are as ordinary.
+    images[::2] *= 1e4
+    assert len(without_outliers(model, images)) == 40
 
 
 def test_int8_refuses_a_layer_without_range(tmp_path):

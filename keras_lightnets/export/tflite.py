@@ -16,6 +16,7 @@ from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from keras_lightnets.errors import UserError
 from keras_lightnets.export.files import add_metadata, replacing, write_json
 from keras_lightnets.export.fusing import fuse
+from keras_lightnets.export.outliers import without_outliers
 from keras_lightnets.export.saved_model import random_samples
 from keras_lightnets.export.verification import verify
 from keras_lightnets.kernels.export_scope import export_scope
@@ -52,7 +53,8 @@ def to_tflite(
             Defaults to None.
         representative_data: float array `(n, height, width, channels)`, or an iterable of such batches, with labels or
             without, as the model takes them; calibrates "int8" and "int16x8", which require it unless the model comes
-            from `quantize_aware`. Defaults to None.
+            from `quantize_aware`. Images that some layer answers more than eight times as strongly as the median
+            image do not count for "int8". Defaults to None.
         samples: float array to compare on. Defaults to None: the representative data, else 8 random images.
         labels: int array `(n,)` of the samples for the accuracy. Defaults to None.
         metadata: dict of JSON values to put into the file (labels, preprocessing). Defaults to None.
@@ -101,11 +103,11 @@ def to_tflite(
 
 
 class StaticGraph(NamedTuple):
-    """A traced graph on disk, the pattern that the names of the operators in its classifier have, and its layers."""
+    """A traced graph on disk, the pattern that the names of the operators in its classifier have, and its model."""
 
     folder: str
     classifier: str
-    layers: tuple[str, ...]
+    fused: keras.Model
 
 
 @contextlib.contextmanager
@@ -124,7 +126,7 @@ def static_graph(model, quantization=None):
     with tempfile.TemporaryDirectory() as folder:
         with export_scope("int8" if quantization in _INTEGERS else "float"), quiet():
             fused.export(folder, verbose=False, input_signature=signature)
-        yield StaticGraph(folder, _classifier(fused), tuple(layer.name for layer in fused.layers))
+        yield StaticGraph(folder, _classifier(fused), fused)
 
 
 def _classifier(model):
@@ -152,17 +154,19 @@ def write_tflite(
     keep_float=(),
 ):
     """Converts a `StaticGraph` of `model`, calibrated on an array of images; all else is as in `to_tflite`, checked."""
+    aware = is_quantize_aware(model)
+    typical = without_outliers(graph.fused, images) if quantization == "int8" and not aware else images
     converter = tf.lite.TFLiteConverter.from_saved_model(graph.folder)
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
     if quantization == "float16":
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
         converter.target_spec.supported_types = [tf.float16]
     if quantization in _INTEGERS and not keep_float:
-        _set_integers(converter, quantization, None if is_quantize_aware(model) else images, float_io)
+        _set_integers(converter, quantization, None if aware else typical, float_io)
     with quiet():
         content = converter.convert()
         if keep_float:
-            content = _with_float_layers(content, graph, keep_float, images, float_io, model.name)
+            content = _with_float_layers(content, graph, keep_float, typical, float_io, model.name)
         if quantization == "dynamic":
             content = _with_int8_classifier(content, graph.classifier)
     if quantization == "int8":
@@ -198,7 +202,7 @@ def _with_float_layers(content, graph, keep_float, images, float_io, name):
     from ai_edge_quantizer import qtyping, quantizer
     from ai_edge_quantizer.algorithm_manager import AlgorithmName
 
-    check_layers(keep_float, graph.layers, name)
+    check_layers(keep_float, [layer.name for layer in graph.fused.layers], name)
     every = qtyping.TFLOperationName.ALL_SUPPORTED
     (key,) = signatures = Interpreter(model_content=content).get_signature_list()
     (feed,) = signatures[key]["inputs"]
