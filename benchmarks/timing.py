@@ -17,14 +17,19 @@ RESULTS = Path(__file__).with_name("results")
 BURST = 10
 
 
-def in_turns(runs, rounds, warm_up=2):
-    """Runs every callable of the dict `runs` once a round; returns a dict of lists of milliseconds."""
+def in_turns(runs, rounds, warm_up=2, settle=0):
+    """Runs every callable of the dict `runs` once a round; returns a dict of lists of milliseconds.
+
+    Before that, in its turn, it runs `settle` times untimed, so that caches hold its own data and not its forerunner's.
+    """
     for run in runs.values():
         for _ in range(warm_up):
             run()
     times = {name: [] for name in runs}
     for _ in range(rounds):
         for name, run in runs.items():
+            for _ in range(settle):
+                run()
             start = time.perf_counter()
             run()
             times[name].append(1e3 * (time.perf_counter() - start))

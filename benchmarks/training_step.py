@@ -64,7 +64,8 @@ def main():
             runs[f"{name}, stock layers"] = keras_step(naive_port(model), options.batch)
     for name, clone in (pair.split("=", 1) for pair in options.authors):
         runs[f"{name}, authors"] = torch_step(authors_network(name, clone), options.size, options.batch)
-    times = in_turns(runs, options.rounds)
+    # Steps of a training follow one another.
+    times = in_turns(runs, options.rounds, settle=1)
     rows = []
     for name in runs:
         images = f"{1e3 * options.batch / min(times[name]):.0f}"

@@ -54,7 +54,8 @@ the test images. Multiply-adds are those of one image. Latency is that of one im
 ![Top-1 against multiply-adds and latency](study/study.png)
 
 A difference in top-1 counts only if it is larger than 1.96 standard errors, of the choice of test images and, where
-there are several seeds, of theirs. Costs that differ by less than {equal:.0%} are called equal.
+there are several seeds, of theirs. Costs that differ by less than {equal:.0%} are called equal. Of several networks
+that cost no more than a rival, the best stands against it; if all cost more, the one nearest in cost.
 
 {answers}
 All figures are in [study.csv](study/study.csv). What this cannot show: the networks halve {size} pixels five times,
@@ -169,7 +170,7 @@ def _table(rows):
 
 
 def _answer(question, ours, theirs, rows):
-    """Compares every network of the other side with the one of ours that is nearest in cost."""
+    """Compares every network of the other side with the best of ours that costs no more, or else with the nearest."""
     builders = {row["name"]: find_model(row["name"]).builder.__name__ for row in rows}
     own = [row for row in rows if builders[row["name"]] in ours]
     rivals = [row for row in rows if builders[row["name"]] in theirs]
@@ -177,8 +178,10 @@ def _answer(question, ours, theirs, rows):
     lines = [f"## {question}\n", *([f"Not among these runs: {', '.join(missing)}.\n"] if missing else [])]
     for rival, (cost, text) in itertools.product(rivals, COSTS.items()):
         if known := [row for row in own if row[cost] and rival[cost]]:
+            no_dearer = [row for row in known if row[cost] < EQUAL * rival[cost]]
             nearest = min(known, key=lambda row: abs(math.log(row[cost] / rival[cost])))
-            lines.append(f"- {text[0].upper()}{text[1:]}: {_verdict(nearest, rival, cost)}")
+            chosen = max(no_dearer, key=lambda row: row["top1"], default=nearest)
+            lines.append(f"- {text[0].upper()}{text[1:]}: {_verdict(chosen, rival, cost)}")
     return "\n".join(lines) + "\n"
 
 

@@ -31,13 +31,18 @@ VERDICTS = {
 @pytest.mark.parametrize("name", VERDICTS)
 def test_answers(name):
     top1, madds, expected = VERDICTS[name]
-    # The network that is nearest in cost speaks for its family.
-    rows = [network("MicroNetM1", top1, madds), network("MicroNetM0", 1.0, madds / 50), RIVAL]
+    # Of those that cost more the nearest speaks for its family.
+    rows = [network("MicroNetM1", top1, madds), network("MicroNetM0", 99.0, madds * 50), RIVAL]
     text = generate_study._answer(*generate_study.CLAIMS[0], rows)
     lines = [line for line in text.splitlines() if line.startswith("- Multiply-adds: ")]
     assert len(lines) == 1 and "MicroNetM1" in lines[0]
     assert re.search(expected, lines[0]), lines[0]
     assert "Not among these runs: MicroNetM2, MicroNetM3, MobileNetV3Small." in text and "Int8" not in text
+
+
+def test_the_best_that_costs_no_more_answers():
+    rows = [network("MicroNetM2", 70.0, 1e6), network("MicroNetM3", 66.0, 3e6), network("MicroNetM0", 60.0, 2e6), RIVAL]
+    assert "**yes**; MicroNetM2" in generate_study._answer(*generate_study.CLAIMS[0], rows)
 
 
 def test_table_marks_the_front():
