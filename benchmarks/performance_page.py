@@ -28,8 +28,8 @@ _LIMITS = """## What binds
 * MicroNet, training. The operators of M0 are too small to be split over cores, while those of the baseline gain 1.4
   times from a second one, so that the ratio is larger on one core. With one thread for an operator and several
   operators at a time (`TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=2`) it uses both.
-* ReXNet, training. Matrix products and depthwise convolutions are half of the step, and the port to stock layers has
-  the same. SiLU's gradient is four operators where one would do.
+* ReXNet, training. Its matrix products and depthwise convolutions are those of the port to stock layers. SiLU's
+  gradient is four operators where one would do.
 """
 
 
