@@ -18,7 +18,7 @@ $(VENV)/.torch: $(VENV)/.installed
 # Fine-tunes the released MicroNetM0 on scikit-learn's handwritten digits and exports it, every file verified.
 demo: $(VENV)/.installed
 	rm -rf demo
-	$(RUN) -m keras_lightnets.training.digits demo/digits
+	$(RUN) -m keras_lightnets.data.digits demo/digits
 	$(VENV)/bin/keras-lightnets finetune --model MicroNetM0 --weights cifar10 --data demo/digits --output demo/out --size 48 --epochs 10 --no-flip
 
 lint: $(VENV)/.installed
@@ -33,10 +33,10 @@ test-all: lint $(VENV)/.torch
 	$(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 cards: $(VENV)/.installed
-	$(RUN) -m docs.generate_cards
+	$(RUN) -m tools.generate_cards
 
 costs: $(VENV)/.installed
-	$(RUN) -m docs.generate_costs
+	$(RUN) -m tools.generate_costs
 
 # Minutes each, and only meaningful on a quiet machine; then docs/performance.md.
 BENCHMARKS := training_step tflite_latency primitives import_and_build export_time

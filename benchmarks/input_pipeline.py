@@ -9,10 +9,10 @@ import time
 import keras
 import tensorflow as tf
 
+from keras_lightnets.data.pipeline import training_batches
+from keras_lightnets.data.sources import open_data
 from keras_lightnets.training import load_recipe, models
-from keras_lightnets.training.optimization import make_optimizer
-from keras_lightnets.training.pipeline import training_batches
-from keras_lightnets.training.sources import open_data
+from keras_lightnets.training.optimizers import make_optimizer
 
 SECONDS = 10.0
 

@@ -26,7 +26,7 @@ from keras_lightnets.export import to_tflite
 from keras_lightnets.export.interpreter import TFLiteModel
 from keras_lightnets.layers import ChannelShuffle, DynamicShiftMax
 from keras_lightnets.quiet import quiet
-from tests.seeded import calibrated_scales, seed_weights
+from tools.seeded import calibrated_scales, seed_weights
 
 KINDS = {"float": None, "small": "dynamic", "int8": "int8"}
 AUTHORS = ("authors' PyTorch, eager", "authors' ONNX Runtime")

@@ -10,8 +10,8 @@ import keras
 import numpy as np
 
 from tests.goldens.derive import FOLDER, IMAGES, STEP, TOLERANCE, build, relative_difference
-from tests.seeded import seed_weights, seeded_images
 from tests.zoo import ZOO
+from tools.seeded import seed_weights, seeded_images
 
 GOLDENS = {name: golden for path in FOLDER.glob("*.json") for name, golden in json.loads(path.read_text()).items()}
 

@@ -11,13 +11,13 @@ import numpy as np
 import rich.console
 import tensorflow as tf
 
+from keras_lightnets.data.sources import Data, arrays
 from keras_lightnets.training import models
 from keras_lightnets.training.checkpoint import Checkpoint
 from keras_lightnets.training.config import make_config
 from keras_lightnets.training.distribution import WorkerLostError, distribute
 from keras_lightnets.training.loop import Phase, run_phases
 from keras_lightnets.training.progress import Progress
-from keras_lightnets.training.sources import Data, arrays
 
 SETTINGS = {
     **{"model": "MobileNet-alpha=0.25", "size": 16, "batch_size": 32, "base_batch": 32, "epochs": 20},

@@ -5,7 +5,7 @@ import numpy as np
 
 from keras_lightnets import layers
 from keras_lightnets.export import fuse
-from tests.seeded import run, seeded_images
+from tools.seeded import run, seeded_images
 
 # Of the largest logit: the rounding of float32 sums in another order.
 TOLERANCE = 2e-5

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_lightnets.applications.preprocessing import IMAGENET_STATISTICS, RAW, SYMMETRIC
+from keras_lightnets.preprocessing import IMAGENET_STATISTICS, RAW, SYMMETRIC
 from keras_lightnets.weights import list_weights
-from tests.seeded import seed_weights, seeded_images
 from tests.zoo import ZOO
+from tools.seeded import seed_weights, seeded_images
 
 # One variant of every builder, the cheapest.
 CASES = [

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 import keras_lightnets as kl
-from docs.generate_cards import FOLDER, card
 from keras_lightnets.applications.catalog import FAMILIES
 from keras_lightnets.weights import list_weights
-from tests.seeded import seeded_images
 from tests.zoo import ZOO
+from tools.generate_cards import FOLDER, card
+from tools.seeded import seeded_images
 
 RECORDS = kl.list_models()
 FIRST = {record.builder: record for record in reversed(RECORDS)}
@@ -136,7 +136,7 @@ def test_pyramid_refuses_other_models():
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.title)
 def test_cards_are_up_to_date(family):
     path = FOLDER / f"{family.module.__name__.rsplit('.', 1)[-1]}.md"
-    assert path.read_text("utf-8") == card(family), "run python -m docs.generate_cards"
+    assert path.read_text("utf-8") == card(family), "run python -m tools.generate_cards"
 
 
 def test_there_is_a_card_for_every_module():

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 import keras_lightnets
 from keras_lightnets import design
-from keras_lightnets.cli import app
+from keras_lightnets.cli.main import app
 from keras_lightnets.design import trials, worker
 from keras_lightnets.design.piecewise import Limits, Shape, Space
 from keras_lightnets.design.search_report import report
@@ -247,7 +247,7 @@ def test_the_search_refuses_and_writes_nothing(name, photos, tmp_path):
 def test_a_killed_search_ends_with_the_same_ranking(photos, tmp_path):
     def command(output):
         more = ("--method", "evolution", "--candidates", "6", "--population", "3", "--epochs", "2", "--seeds", "2")
-        return [sys.executable, "-m", "keras_lightnets.cli", *search_command(photos, output, *more)]
+        return [sys.executable, "-m", "keras_lightnets.cli.main", *search_command(photos, output, *more)]
 
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
 

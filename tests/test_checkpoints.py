@@ -12,7 +12,7 @@ import keras_lightnets as kl
 from tests.goldens.derive import IMAGES, STEP, TOLERANCE, relative_difference
 from tests.goldens.derive_checkpoints import FILE, ROWS, images_for, inventory, save_torch, seeded
 from tests.goldens.torch_weights import checkpoint
-from tests.seeded import run, seed_weights
+from tools.seeded import run, seed_weights
 
 GOLDENS = json.loads(FILE.read_text())
 # tf2cv's groups, and PyTorch's names with BGR pixels and another order of channels.

@@ -11,9 +11,9 @@ import safetensors.numpy
 from typer.testing import CliRunner
 
 import keras_lightnets as kl
-from keras_lightnets.cli import app
+from keras_lightnets.cli.main import app
 from tests.goldens.torch_weights import checkpoint
-from tests.seeded import seed_weights
+from tools.seeded import seed_weights
 
 MODEL = "ShuffleNet-groups=3-alpha=0.5-variant=shallow"
 
@@ -52,7 +52,7 @@ def test_both_files_and_a_card(theirs, tmp_path):
 def test_one_file_and_json(theirs, tmp_path):
     source, _ = theirs
     arguments = ["--model", MODEL, "--output", str(tmp_path / "one.weights.h5"), "--json"]
-    command = [sys.executable, "-m", "keras_lightnets.cli", "convert-weights", str(source), *arguments]
+    command = [sys.executable, "-m", "keras_lightnets.cli.main", "convert-weights", str(source), *arguments]
     result = subprocess.run(command, capture_output=True, text=True)
     assert result.returncode == 0 and result.stderr == ""
     report = json.loads(result.stdout)

@@ -8,12 +8,12 @@ from keras import layers
 from typer.testing import CliRunner
 
 import keras_lightnets as kl
-from docs import generate_costs
 from keras_lightnets import design
 from keras_lightnets import layers as ours
-from keras_lightnets.cli import app
+from keras_lightnets.cli.main import app
 from keras_lightnets.design.published import TABLES
 from keras_lightnets.errors import UserError
+from tools import generate_costs
 
 
 def pointwise(filters, groups=1):

@@ -174,7 +174,7 @@ def test_a_worker_killed_and_restarted(victim, tmp_path):
 def test_launch_trains_on_two_workers(photos, tmp_path):
     command = ["train", *TINY, "--data", str(photos), "--output", str(tmp_path / "out"), "--epochs", "2"]
     result = subprocess.run(
-        [sys.executable, "-m", "keras_lightnets.cli", "launch", "--workers", "2", "--", *command],
+        [sys.executable, "-m", "keras_lightnets.cli.main", "launch", "--workers", "2", "--", *command],
         capture_output=True,
         text=True,
     )

@@ -18,7 +18,7 @@ from keras_lightnets.weights import download
 from keras_lightnets.weights.registry import list_weights
 from tests.file_server import Answer, serve
 from tests.goldens.torch_weights import checkpoint
-from tests.seeded import seed_weights
+from tools.seeded import seed_weights
 
 CONTENT = np.random.RandomState(0).bytes(200_000)
 RECORD = next(record for record in list_weights() if record.name == "timm/rexnet_100.nav_in1k")

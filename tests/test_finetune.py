@@ -17,14 +17,14 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from keras_lightnets.cli import app
+from keras_lightnets.cli.main import app
+from keras_lightnets.data.digits import write_digits
 from keras_lightnets.errors import UserError
 from keras_lightnets.export import verify
-from keras_lightnets.export.files import read_metadata
 from keras_lightnets.export.interpreter import TFLiteModel
-from keras_lightnets.training.digits import write_digits
+from keras_lightnets.files import read_metadata
 
-COMMAND = (sys.executable, "-m", "keras_lightnets.cli")
+COMMAND = (sys.executable, "-m", "keras_lightnets.cli.main")
 TFLITE = ("model_float32.tflite", "model_float16.tflite", "model_dynamic.tflite", "model_int8.tflite")
 
 
@@ -318,7 +318,7 @@ def test_predict_names_a_bad_image(finished, tmp_path):
 
 
 def test_train_and_test_folders_are_kept_apart(digits, tmp_path):
-    from keras_lightnets.training.folder import read_folder
+    from keras_lightnets.data.folder import read_folder
 
     shutil.copytree(digits, tmp_path / "train")
     for name in "0123":

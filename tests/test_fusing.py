@@ -9,13 +9,13 @@ import pytest
 import keras_lightnets as kl
 from keras_lightnets.errors import UserError
 from keras_lightnets.export import fuse, to_tflite
-from keras_lightnets.export.fusing.layers import ColumnBias
 from keras_lightnets.export.fusing.ordering import cycles, positions, rotation, stored_groups
 from keras_lightnets.export.interpreter import TFLiteModel
 from keras_lightnets.kernels.shift_max import shift_permutation
+from keras_lightnets.layers.inference import ColumnBias
 from tests.fused_checks import TOLERANCE, check_fused, fused_difference
 from tests.goldens.derive import FOLDER
-from tests.seeded import calibrated_scales, run, seed_weights, seeded_images
+from tools.seeded import calibrated_scales, run, seed_weights, seeded_images
 
 GOLDENS = {name: golden for path in FOLDER.glob("*.json") for name, golden in json.loads(path.read_text()).items()}
 # A network of every family, and the golden whose scales keep its signal healthy.

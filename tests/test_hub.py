@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import keras_lightnets as kl
-from tests.seeded import run, seed_weights, seeded_images
+from tools.seeded import run, seed_weights, seeded_images
 
 REPOSITORY = "someone/tiny-photos"
 COMMIT = "a" * 40

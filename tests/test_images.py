@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from keras_lightnets.training.images import BadImageError, load_square
+from keras_lightnets.data.images import BadImageError, load_square
 
 GREY = np.tile(np.linspace(0, 255, 16).round().astype("uint8"), (16, 1))
 COLOUR = np.dstack([GREY, GREY.T, np.full_like(GREY, 100)])

@@ -16,9 +16,9 @@ from keras_lightnets.export import to_tflite
 from keras_lightnets.export.interpreter import TFLiteModel
 from keras_lightnets.optimization.checks import check_data
 from keras_lightnets.optimization.compression import Schedule
-from keras_lightnets.optimization.weights import pruning_shares
-from tests.seeded import seed_weights, seeded_images
+from keras_lightnets.optimization.prunable import pruning_shares
 from tests.test_fusing import FAMILIES, seeded
+from tools.seeded import seed_weights, seeded_images
 
 SIZE = 16
 

@@ -13,13 +13,13 @@ import pytest
 from typer.testing import CliRunner
 
 from keras_lightnets import optimization
-from keras_lightnets.cli import app
+from keras_lightnets.cli.main import app
 from keras_lightnets.errors import UserError
-from keras_lightnets.export.files import add_metadata
 from keras_lightnets.export.interpreter import TFLiteModel
-from tests.seeded import seed_weights
+from keras_lightnets.files import add_metadata
+from tools.seeded import seed_weights
 
-COMMAND = (sys.executable, "-m", "keras_lightnets.cli")
+COMMAND = (sys.executable, "-m", "keras_lightnets.cli.main")
 SIZE = 16
 
 

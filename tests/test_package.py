@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from keras_lightnets.cli import app
+from keras_lightnets.cli.main import app
 from keras_lightnets.quiet import quiet
 
 ROOT = Path(__file__).parents[1]
@@ -69,7 +69,7 @@ print(json.dumps({
 
 
 def test_commands_have_help_and_a_wrong_option_is_one_line():
-    command = [sys.executable, "-m", "keras_lightnets.cli", "train", "--recipes", "cifar10"]
+    command = [sys.executable, "-m", "keras_lightnets.cli.main", "train", "--recipes", "cifar10"]
     refused = subprocess.run(command, capture_output=True, text=True)
     assert (refused.returncode, refused.stdout, refused.stderr.count("\n")) == (1, "", 1)
     assert refused.stderr.startswith("error: No such option: --recipes") and refused.stderr.endswith(" train --help.\n")

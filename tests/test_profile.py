@@ -10,11 +10,11 @@ from keras import layers
 from typer.testing import CliRunner
 
 import keras_lightnets as kl
-from keras_lightnets.cli import app
+from keras_lightnets.cli.main import app
 from keras_lightnets.design import compare_costs
 from keras_lightnets.errors import UserError
-from keras_lightnets.export import profiling
-from keras_lightnets.export.cutting import cut
+from keras_lightnets.evaluation import profiling
+from keras_lightnets.evaluation.cutting import cut
 
 
 @pytest.fixture(scope="module")

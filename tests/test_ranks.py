@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from keras_lightnets import design
-from keras_lightnets.cli import app
+from keras_lightnets.cli.main import app
 from keras_lightnets.design.correlation import rank_correlation
 from keras_lightnets.design.random_layers import LAYERS, NONLINEARITIES, RandomLayer
 from keras_lightnets.errors import UserError

@@ -8,7 +8,7 @@ import tensorflow as tf
 from keras_lightnets.errors import UserError
 from keras_lightnets.training import load_recipe, recipes
 from keras_lightnets.training.config import Config
-from keras_lightnets.training.optimization import decayed_paths, learning_rate, make_optimizer
+from keras_lightnets.training.optimizers import decayed_paths, learning_rate, make_optimizer
 
 
 @pytest.mark.parametrize("name", recipes())

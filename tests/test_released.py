@@ -12,13 +12,14 @@ import pytest
 
 import keras_lightnets as kl
 from keras_lightnets.applications.catalog import find_model
+from keras_lightnets.data.sources import open_data
+from keras_lightnets.evaluation.measures import predict_source, summarize
 from keras_lightnets.export.interpreter import TFLiteModel
 from keras_lightnets.training.config import make_config
 from keras_lightnets.training.delivery import some_images
-from keras_lightnets.training.measures import predict_source, summarize
-from keras_lightnets.training.sources import open_data
-from keras_lightnets.weights import list_weights, shipped
+from keras_lightnets.weights import list_weights
 from keras_lightnets.weights.readers import read
+from keras_lightnets.weights.records import shipped
 
 MANIFEST = json.loads((shipped.FOLDER / "manifest.json").read_text())
 LARGEST = 40e6

@@ -13,7 +13,7 @@ from tests.goldens.derive import FOLDER, IMAGES, STEP, TOLERANCE, build, relativ
 from tests.goldens.megvii import shufflenet_reference as megvii
 from tests.goldens.megvii import shufflenet_v2_reference as megvii_v2
 from tests.goldens.torchvision import shufflenet_v2_reference as torchvision_v2
-from tests.seeded import run, seed_weights, seeded_images
+from tools.seeded import run, seed_weights, seeded_images
 
 
 def test_channel_split_conduct(tmp_path):

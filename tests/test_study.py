@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from docs import generate_study, generate_transfer
+from tools import generate_study, generate_transfer
 
 
 def network(name, top1, madds, error=0.5):

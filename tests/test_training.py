@@ -14,15 +14,16 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from docs import generate_study
-from keras_lightnets.cli import app
+from keras_lightnets.cli.main import app
 from keras_lightnets.errors import UserError
-from keras_lightnets.export.files import read_metadata
-from keras_lightnets.training import load_recipe, measures
+from keras_lightnets.evaluation import measures
+from keras_lightnets.files import read_metadata
+from keras_lightnets.training import load_recipe
 from tests import distributed_run
 from tests.photos import TINY, write_images
+from tools import generate_study
 
-COMMAND = (sys.executable, "-m", "keras_lightnets.cli")
+COMMAND = (sys.executable, "-m", "keras_lightnets.cli.main")
 
 
 class _Interrupted(Exception):

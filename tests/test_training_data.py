@@ -8,11 +8,11 @@ import tensorflow as tf
 from PIL import Image
 from typer.testing import CliRunner
 
-from keras_lightnets.cli import app
+from keras_lightnets.cli.main import app
+from keras_lightnets.data.pipeline import evaluation_batches, evaluation_steps, training_batches
+from keras_lightnets.data.sources import arrays, open_data
 from keras_lightnets.errors import UserError
 from keras_lightnets.training.config import Config, Evaluation, make_config
-from keras_lightnets.training.pipeline import evaluation_batches, evaluation_steps, training_batches
-from keras_lightnets.training.sources import arrays, open_data
 from tests.photos import TINY, write_images
 
 AUGMENTED = {"randaugment": 9.0, "erasing": 0.5, "mixup": 0.2, "cutmix": 1.0, "jitter": 0.4}
@@ -188,7 +188,7 @@ def test_an_unreadable_image_is_named(tmp_path):
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning", "ignore::FutureWarning")
 def test_tensorflow_datasets(photos, tmp_path):
     tfds = pytest.importorskip("tensorflow_datasets")
-    from keras_lightnets.training.tfds import from_builder
+    from keras_lightnets.data.tfds import from_builder
 
     data = from_builder(tfds.folder_dataset.ImageFolder(str(photos)))
     assert data.classes == ("a", "b", "c")

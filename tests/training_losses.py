@@ -11,7 +11,7 @@ import numpy as np
 
 from benchmarks.naive import naive_port
 from benchmarks.networks import OURS
-from tests.seeded import calibrated_scales, seed_weights, seeded_images
+from tools.seeded import calibrated_scales, seed_weights, seeded_images
 
 # Small steps: rounding grows from step to step, the faster the larger they are.
 BATCH, SIZE, CLASSES, STEPS, RATE = 16, 64, 10, 3, 3e-4

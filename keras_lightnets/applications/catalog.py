@@ -14,8 +14,8 @@ from keras_lightnets.applications import (
     shufflenet,
     shufflenet_v2,
 )
-from keras_lightnets.applications.preprocessing import Preprocessing
 from keras_lightnets.errors import UserError
+from keras_lightnets.preprocessing import Preprocessing
 from keras_lightnets.weights.registry import list_weights
 
 

@@ -7,9 +7,9 @@ import warnings
 import keras
 
 from keras_lightnets.weights import download
-from keras_lightnets.weights.keras_sources import keras_record
 from keras_lightnets.weights.load import load
-from keras_lightnets.weights.source import open_source
+from keras_lightnets.weights.opening import open_source
+from keras_lightnets.weights.records.keras import keras_record
 
 # Of ImageNet, and the default of every builder.
 _CLASSES = 1000

@@ -23,7 +23,6 @@ from keras_lightnets.applications.contract import (
     refuse_channels_first,
 )
 from keras_lightnets.applications.decoding import decode_predictions as decode_predictions
-from keras_lightnets.applications.preprocessing import IMAGENET_STATISTICS
 from keras_lightnets.layers import (
     AxialDepthwiseConv2D,
     BatchNormalization,
@@ -31,6 +30,7 @@ from keras_lightnets.layers import (
     DynamicShiftMax,
     GroupedConv2D,
 )
+from keras_lightnets.preprocessing import IMAGENET_STATISTICS
 
 preprocess_input = IMAGENET_STATISTICS
 

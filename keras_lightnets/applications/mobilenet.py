@@ -26,8 +26,8 @@ from keras_lightnets.applications.contract import (
     pooled,
 )
 from keras_lightnets.applications.decoding import decode_predictions as decode_predictions
-from keras_lightnets.applications.preprocessing import SYMMETRIC
 from keras_lightnets.layers import BatchNormalization
+from keras_lightnets.preprocessing import SYMMETRIC
 
 preprocess_input = SYMMETRIC
 

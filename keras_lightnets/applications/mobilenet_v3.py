@@ -27,7 +27,7 @@ from keras_lightnets.applications.contract import (
 )
 from keras_lightnets.applications.decoding import decode_predictions as decode_predictions
 from keras_lightnets.applications.mobilenet_v2 import batch_norm, depthwise, make_divisible
-from keras_lightnets.applications.preprocessing import RAW
+from keras_lightnets.preprocessing import RAW
 
 preprocess_input = RAW
 

@@ -29,8 +29,8 @@ from keras_lightnets.applications.contract import (
 )
 from keras_lightnets.applications.decoding import decode_predictions as decode_predictions
 from keras_lightnets.applications.mobilenet_v2 import make_divisible
-from keras_lightnets.applications.preprocessing import IMAGENET_STATISTICS
 from keras_lightnets.layers import BatchNormalization, GroupedConv2D, PartialResidual, SiLU
+from keras_lightnets.preprocessing import IMAGENET_STATISTICS
 
 preprocess_input = IMAGENET_STATISTICS
 

@@ -24,9 +24,9 @@ from keras_lightnets.applications.contract import (
     refuse_channels_first,
 )
 from keras_lightnets.applications.decoding import decode_predictions as decode_predictions
-from keras_lightnets.applications.preprocessing import IMAGENET_STATISTICS
 from keras_lightnets.applications.shufflenet import batch_norm, depthwise, head, normal, ordered, stem
 from keras_lightnets.layers import ChannelShuffle, ChannelSplit
+from keras_lightnets.preprocessing import IMAGENET_STATISTICS
 
 preprocess_input = IMAGENET_STATISTICS
 

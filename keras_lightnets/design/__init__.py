@@ -14,22 +14,22 @@ from keras_lightnets.design.formulas import shufflenet_unit as shufflenet_unit
 
 # Name -> module; imported at first use. A module has another name than its function, which it would hide.
 _AT_FIRST_USE = {
-    "BottleneckNet": "bottleneck_net",
-    "RankChoices": "random_layers",
-    "Training": "worker",
-    "bottleneck_net_cost": "bottleneck_net",
-    "channel_search": "search",
-    "compare_costs": "pareto",
-    "cost_table": "cost_tables",
-    "factor_analysis": "factors",
-    "feature_rank": "ranks",
-    "rank_study": "layer_ranks",
+    "BottleneckNet": "keras_lightnets.design.bottleneck_net",
+    "RankChoices": "keras_lightnets.design.random_layers",
+    "Training": "keras_lightnets.design.worker",
+    "bottleneck_net_cost": "keras_lightnets.design.bottleneck_net",
+    "channel_search": "keras_lightnets.design.search",
+    "compare_costs": "keras_lightnets.evaluation.pareto",
+    "cost_table": "keras_lightnets.design.cost_tables",
+    "factor_analysis": "keras_lightnets.design.factors",
+    "feature_rank": "keras_lightnets.design.ranks",
+    "rank_study": "keras_lightnets.design.layer_ranks",
 }
 
 
 def __getattr__(name):
     if name in _AT_FIRST_USE:
-        return getattr(importlib.import_module(f"{__name__}.{_AT_FIRST_USE[name]}"), name)
+        return getattr(importlib.import_module(_AT_FIRST_USE[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -9,7 +9,7 @@ from keras_lightnets.design.bottleneck_net import bottleneck_net_cost
 from keras_lightnets.design.trials import Trials
 from keras_lightnets.design.worker import Training
 from keras_lightnets.errors import UserError
-from keras_lightnets.export.files import replacing, write_json
+from keras_lightnets.files import replacing, write_json
 
 
 class Factors(NamedTuple):

@@ -12,7 +12,7 @@ from keras_lightnets.design.correlation import rank_correlation
 from keras_lightnets.design.random_layers import LAYERS, NONLINEARITIES, RandomLayer, RankChoices
 from keras_lightnets.design.ranks import numerical_rank
 from keras_lightnets.errors import UserError
-from keras_lightnets.export.files import replacing, write_csv, write_json
+from keras_lightnets.files import replacing, write_csv, write_json
 
 RATIOS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 # Read off the paper's figure, to 0.01 for the single convolutions and 0.02 for the bottlenecks; two curves that the

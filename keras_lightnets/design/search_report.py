@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_lightnets.design.correlation import rank_correlation
-from keras_lightnets.export.files import replacing, write_csv, write_json
+from keras_lightnets.files import replacing, write_csv, write_json
 
 _SHARE = 0.1
 

@@ -12,13 +12,13 @@ import rich.console
 import rich.progress
 import tensorflow as tf
 
-from keras_lightnets.applications.preprocessing import RAW
+from keras_lightnets.data.pipeline import evaluation_batches
+from keras_lightnets.data.sources import open_data
 from keras_lightnets.design.worker import BATCH, prepare_process, read, train
 from keras_lightnets.errors import UserError
-from keras_lightnets.export.files import replacing, write_json
+from keras_lightnets.files import replacing, write_json
+from keras_lightnets.preprocessing import RAW
 from keras_lightnets.training.config import Evaluation
-from keras_lightnets.training.pipeline import evaluation_batches
-from keras_lightnets.training.sources import open_data
 
 _HOLDOUT = 0.1
 

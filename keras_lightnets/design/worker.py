@@ -10,9 +10,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_lightnets.applications.preprocessing import SYMMETRIC
 from keras_lightnets.design.bottleneck_net import BottleneckNet
-from keras_lightnets.export.files import write_json
+from keras_lightnets.files import write_json
+from keras_lightnets.preprocessing import SYMMETRIC
 from keras_lightnets.quiet import quiet
 
 # Images per step where nothing is trained.

@@ -6,8 +6,8 @@ import numpy as np
 import tensorflow as tf
 
 from keras_lightnets.errors import UserError
-from keras_lightnets.export.files import replacing, write_json
 from keras_lightnets.export.verification import verify
+from keras_lightnets.files import replacing, write_json
 from keras_lightnets.quiet import quiet
 
 

@@ -14,11 +14,11 @@ import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from keras_lightnets.errors import UserError
-from keras_lightnets.export.files import add_metadata, replacing, write_json
 from keras_lightnets.export.fusing import fuse
 from keras_lightnets.export.outliers import without_outliers
 from keras_lightnets.export.saved_model import random_samples
 from keras_lightnets.export.verification import verify
+from keras_lightnets.files import add_metadata, replacing, write_json
 from keras_lightnets.kernels.export_scope import export_scope
 from keras_lightnets.optimization.checks import CALIBRATION_IMAGES as CALIBRATION_IMAGES
 from keras_lightnets.optimization.checks import check_data, check_layers, check_ranges, is_quantize_aware

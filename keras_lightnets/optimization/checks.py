@@ -7,8 +7,8 @@ import keras
 import numpy as np
 
 from keras_lightnets.errors import UserError
-from keras_lightnets.optimization.fake_quantization import FakeQuantize
-from keras_lightnets.optimization.weights import sparsity
+from keras_lightnets.layers.quantized import FakeQuantize
+from keras_lightnets.optimization.prunable import sparsity
 
 # From this share of zeros on a model counts as pruned.
 _PRUNED = 0.2

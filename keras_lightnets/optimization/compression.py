@@ -3,9 +3,9 @@
 from typing import NamedTuple
 
 from keras_lightnets.errors import UserError
-from keras_lightnets.optimization.bridge import Training
 from keras_lightnets.optimization.checks import check_dense, check_float
-from keras_lightnets.optimization.weights import pruning_shares, sparsity
+from keras_lightnets.optimization.prunable import pruning_shares, sparsity
+from keras_lightnets.optimization.tfmot.bridge import Training
 
 
 class Schedule(NamedTuple):
@@ -46,7 +46,7 @@ def prune(model, schedule=0.5):
     Example:
 
     >>> pruned = keras_lightnets.optimization.prune(model, 0.5).fit(batches, epochs=2)
-    >>> keras_lightnets.optimization.sparsity(pruned)
+    >>> keras_lightnets.optimization.prunable(pruned)
     0.5
     """
     schedule = schedule if isinstance(schedule, Schedule) else Schedule(schedule)

@@ -10,9 +10,9 @@ from keras import ops
 from keras_lightnets import layers as ours
 from keras_lightnets.errors import UserError
 from keras_lightnets.export.fusing import fuse
-from keras_lightnets.export.fusing import layers as fused
+from keras_lightnets.layers import inference as fused
+from keras_lightnets.layers.quantized import Coefficients, FakeQuantize, QuantizedWeights
 from keras_lightnets.optimization.checks import check_data, check_dense, check_float
-from keras_lightnets.optimization.fake_quantization import Coefficients, FakeQuantize, QuantizedWeights
 
 _CONVOLUTIONS = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D, ours.AxialDepthwiseConv2D, keras.layers.Dense)
 _BIASES = (fused.ColumnBias, fused.Offset)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_lightnets.errors import UserError
-from keras_lightnets.export.files import add_metadata, read_metadata, replacing, write_json
+from keras_lightnets.files import add_metadata, read_metadata, replacing, write_json
 
 
 class Checkpoint:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from keras_lightnets.applications.catalog import find_model
 from keras_lightnets.errors import UserError
-from keras_lightnets.export.files import write_csv, write_json
-from keras_lightnets.training.drawing import draw_costs, require_matplotlib
-from keras_lightnets.training.train import train
+from keras_lightnets.evaluation.drawing import draw_costs, require_matplotlib
+from keras_lightnets.files import write_csv, write_json
+from keras_lightnets.training.training import train
 
 _FLOAT = "model_float32.tflite"
 

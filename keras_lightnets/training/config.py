@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from keras_lightnets.applications.catalog import find_model
-from keras_lightnets.applications.preprocessing import Preprocessing
 from keras_lightnets.errors import UserError
+from keras_lightnets.preprocessing import Preprocessing
 
 RECIPES = Path(__file__).parent / "recipes"
 STRATEGIES = ("auto", "none", "mirrored", "multiworker", "tpu")

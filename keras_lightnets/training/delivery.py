@@ -8,16 +8,16 @@ import keras
 import numpy as np
 
 from keras_lightnets.complexity import complexity
+from keras_lightnets.data.pipeline import evaluation_batches, training_batches
 from keras_lightnets.errors import UserError
-from keras_lightnets.export.files import add_metadata, replacing, write_json
+from keras_lightnets.evaluation.drawing import can_draw, draw_curve
+from keras_lightnets.evaluation.measures import predict_source, summarize
 from keras_lightnets.export.interpreter import TFLiteModel, latencies
 from keras_lightnets.export.saved_model import to_saved_model
 from keras_lightnets.export.tflite import CALIBRATION_IMAGES, QUANTIZATIONS, static_graph, write_tflite
+from keras_lightnets.files import add_metadata, replacing, write_json
 from keras_lightnets.training.card import model_card
-from keras_lightnets.training.drawing import can_draw, draw_curve
-from keras_lightnets.training.measures import predict_source, summarize
 from keras_lightnets.training.models import copy_backbone
-from keras_lightnets.training.pipeline import evaluation_batches, training_batches
 from keras_lightnets.version import __version__
 
 # Exports are run one image at a time.

@@ -27,7 +27,7 @@ def launch(workers, arguments):
     def start(index):
         config = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}}
         return subprocess.Popen(
-            [sys.executable, "-m", "keras_lightnets.cli", *arguments],
+            [sys.executable, "-m", "keras_lightnets.cli.main", *arguments],
             env={**os.environ, "TF_CONFIG": json.dumps(config)},
         )
 

@@ -4,7 +4,7 @@ import csv
 import io
 import json
 
-from keras_lightnets.export.files import replacing
+from keras_lightnets.files import replacing
 
 
 def write_logs(history, output):

@@ -10,13 +10,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_lightnets.data.pipeline import evaluation_batches, evaluation_steps, steps_per_epoch, training_batches
 from keras_lightnets.errors import UserError
-from keras_lightnets.export.files import replacing
+from keras_lightnets.files import replacing
 from keras_lightnets.training.checkpoint import best_epoch
 from keras_lightnets.training.distribution import WorkerLostError
 from keras_lightnets.training.logs import write_logs
-from keras_lightnets.training.optimization import learning_rate, make_optimizer
-from keras_lightnets.training.pipeline import evaluation_batches, evaluation_steps, steps_per_epoch, training_batches
+from keras_lightnets.training.optimizers import learning_rate, make_optimizer
 
 
 class Phase(NamedTuple):

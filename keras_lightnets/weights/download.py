@@ -21,8 +21,8 @@ from pathlib import Path
 import keras
 
 from keras_lightnets.errors import UserError
-from keras_lightnets.weights import shipped
 from keras_lightnets.weights.readers import unzipped
+from keras_lightnets.weights.records import shipped
 
 ATTEMPTS = 3
 PAUSE = 0.5  # seconds before the second attempt, doubled before each further one

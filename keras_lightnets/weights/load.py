@@ -7,9 +7,9 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
-from keras_lightnets.applications.preprocessing import IMAGENET_STATISTICS
 from keras_lightnets.errors import UserError
 from keras_lightnets.layers import AxialDepthwiseConv2D
+from keras_lightnets.preprocessing import IMAGENET_STATISTICS
 
 # Layers of the classifiers of all builders, and those among them that are as wide as there are classes.
 HEAD = ("fc", "fc_bn", "conv_2", "conv_preds", "logits", "logits_bn", "predictions")

@@ -142,6 +142,6 @@ def shown_call(builder, arguments):
 
 def records():
     """Returns every record."""
-    from keras_lightnets.weights import sources
+    from keras_lightnets.weights.records import publishers as sources
 
     return sources.RECORDS

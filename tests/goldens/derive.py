@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 
 from tests.goldens.torch_weights import logits
-from tests.seeded import calibrated_scales, seed_weights, seeded_images
 from tests.zoo import ZOO
+from tools.seeded import calibrated_scales, seed_weights, seeded_images
 
 FOLDER = Path(__file__).parent
 # Rectangular, so that a swap of height and width shows, and small, so that every border does.

@@ -22,10 +22,10 @@ from typing import NamedTuple
 import numpy as np
 
 import keras_lightnets as kl
-from keras_lightnets.applications.preprocessing import IMAGENET_STATISTICS
+from keras_lightnets.preprocessing import IMAGENET_STATISTICS
 from tests.goldens.derive import FOLDER, IMAGES, STEP, TOLERANCE, relative_difference
 from tests.goldens.torch_weights import Reference, checkpoint, logits
-from tests.seeded import seed_weights, seeded_images
+from tools.seeded import seed_weights, seeded_images
 
 FILE = FOLDER / "publishers" / "checkpoints.json"
 
@@ -152,8 +152,8 @@ def by_tf2cv(row, model, arrays, pixels, path, sources):
     import h5py
     from tf2cv.model_provider import get_model
 
+    from keras_lightnets.weights.opening import without_scopes
     from keras_lightnets.weights.readers import read
-    from keras_lightnets.weights.source import without_scopes
 
     name = {"ShuffleNet": "shufflenet_g3_wd4", "ShuffleNetV2": "shufflenetv2b_wd2"}[row.builder.__name__]
     network = get_model(name, data_format="channels_last")

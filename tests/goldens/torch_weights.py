@@ -6,8 +6,8 @@ import numpy as np
 
 from keras_lightnets.weights.load import targets, tensor_names
 from keras_lightnets.weights.name_maps import LAYOUTS
+from keras_lightnets.weights.opening import Source
 from keras_lightnets.weights.readers import Tensors
-from keras_lightnets.weights.source import Source
 
 
 class Reference(NamedTuple):

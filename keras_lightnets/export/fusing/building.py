@@ -7,14 +7,6 @@ import numpy as np
 
 from keras_lightnets import layers as ours
 from keras_lightnets.export.fusing import graph as g
-from keras_lightnets.export.fusing.layers import (
-    ChannelRoll,
-    ColumnBias,
-    HardSwish,
-    MixedPointwise,
-    Offset,
-    ShiftMaxMix,
-)
 from keras_lightnets.export.fusing.ordering import (
     WIDE_GROUP,
     keeps_groups,
@@ -24,6 +16,14 @@ from keras_lightnets.export.fusing.ordering import (
     rotates,
     rotation,
     stored_groups,
+)
+from keras_lightnets.layers.inference import (
+    ChannelRoll,
+    ColumnBias,
+    HardSwish,
+    MixedPointwise,
+    Offset,
+    ShiftMaxMix,
 )
 
 # From this many pixels on, a mix of channels in the kernel of the convolution before it saves time.

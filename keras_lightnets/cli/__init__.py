@@ -1,0 +1,1 @@
+"""The `keras-lightnets` command, one file a group of commands."""

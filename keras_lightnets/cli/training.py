@@ -1,0 +1,263 @@
+"""The commands of `keras-lightnets` that train, measure and shrink networks."""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import rich.console
+import rich.table
+import typer
+
+from keras_lightnets.errors import UserError
+
+runs = typer.Typer()
+
+Data = Annotated[str, typer.Option(help="tfds:NAME, tfrecord:GLOB, or a folder with one folder of images per class.")]
+_Recipe = Annotated[str, typer.Option(help="A name from `keras-lightnets recipes`, or a .toml file.")]
+_Set = Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Replace a setting; repeatable.")]
+
+
+@runs.command()
+def recipes(as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False):
+    """List the training recipes with their source, cost and published accuracy."""
+    from keras_lightnets import training
+
+    about = {name: training.load_recipe(name).about for name in training.recipes()}
+    if as_json:
+        print(json.dumps(about, indent=2))
+        return
+    table = rich.table.Table("name", "published top-1", "hardware and time", "source")
+    for name, row in about.items():
+        table.add_row(name, row["top1"], row["hardware"], row["source"])
+    rich.console.Console().print(table)
+
+
+@runs.command()
+def train(
+    recipe: _Recipe,
+    data: Data,
+    output: Annotated[str, typer.Option(help="Folder to write; started again with the same command, a run goes on.")],
+    strategy: Annotated[str, typer.Option(help="auto, none, mirrored, multiworker or tpu.")] = "auto",
+    model: Annotated[str | None, typer.Option(help="Another network than the recipe's.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Another number of epochs.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Another batch; the learning rate follows.")] = None,
+    size: Annotated[int | None, typer.Option(help="Another side of the input in pixels.")] = None,
+    weights: Annotated[str | None, typer.Option(help="Backbone weights to start from.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of split, batches, augmentation and weights.")] = 0,
+    set_: _Set = None,
+    release: Annotated[Path | None, typer.Option(help="Folder of released models to add the result to.")] = None,
+):
+    """Train by a recipe, on one machine or many, and export the result, every file verified."""
+    from keras_lightnets import training
+    from keras_lightnets.training.distribution import WorkerLostError
+
+    given = {"model": model, "epochs": epochs, "batch_size": batch_size, "size": size, "weights": weights}
+    config = training.load_recipe(
+        recipe,
+        **{name: value for name, value in given.items() if value is not None},
+        **_pairs(set_),
+        data=data,
+        output=output,
+        strategy=strategy,
+        seed=seed,
+    )
+    try:
+        training.train(config, rich.console.Console(), release)
+    except WorkerLostError as error:
+        # TensorFlow cannot leave a broken cluster: the process begins anew, meets the restarted worker and resumes.
+        print(f"{error} Waiting for it to come back.", file=sys.stderr)
+        os.dup2(sys.stderr.fileno(), 2)
+        os.execv(sys.executable, sys.orig_argv)
+    except KeyboardInterrupt:
+        raise UserError(f"Interrupted: start the same command again to go on with {output}.") from None
+
+
+@runs.command()
+def evaluate(
+    model: Annotated[Path, typer.Option(help="A .keras or .tflite file that keras-lightnets wrote.")],
+    data: Data,
+    output: Annotated[Path, typer.Option(help="Folder for evaluation.json, classes.csv and confusion.png.")],
+    split: Annotated[str, typer.Option(help="test, validation or train.")] = "test",
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the split.")] = 0,
+    holdout: Annotated[float, typer.Option(min=0, max=0.9, help="Share of the training images held out.")] = 0.0,
+    as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
+):
+    """Measure a model file: top-1, top-5, calibration, class by class, confusion matrix."""
+    from keras_lightnets.evaluation.evaluating import evaluate
+
+    result = evaluate(model, data, output, split, seed, holdout)
+    if as_json:
+        print(json.dumps(result, indent=2))
+        return
+    table = rich.table.Table("class", "images", "recall", "precision")
+    for row in result["classes"]:
+        shares = ("" if row[name] is None else f"{row[name]:.2%}" for name in ("recall", "precision"))
+        table.add_row(row["class"], str(row["images"]), *shares)
+    console = rich.console.Console()
+    console.print(table)
+    console.print(
+        f"{result['images']} images: top-1 {result['top1']:.2%}, top-5 {result['top5']:.2%}, cross-entropy "
+        f"{result['loss']:.3f}, expected calibration error {result['calibration_error']:.3f}",
+        highlight=False,
+    )
+
+
+@runs.command()
+def compare(
+    output: Annotated[Path, typer.Option(help="Folder for comparison.json, .csv and .png; costs.* with --costs.")],
+    runs: Annotated[
+        list[str] | None,
+        typer.Argument(help="Folders of finished runs, or networks to train by the recipe; with --costs, patterns."),
+    ] = None,
+    costs: Annotated[bool, typer.Option(help="Published accuracy against cost and latency instead.")] = False,
+    recipe: Annotated[str | None, typer.Option(help="Recipe for the networks that are trained.")] = None,
+    data: Annotated[str | None, typer.Option(help="Data for them, as in `train`.")] = None,
+    set_: _Set = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
+):
+    """Compare several networks: accuracy against multiply-adds, parameters and latency."""
+    if costs:
+        if recipe or data or set_:
+            raise UserError("--costs takes published accuracies; --recipe, --data and --set train networks.")
+        _compare_costs(runs or [], output, as_json)
+        return
+    from keras_lightnets import training
+    from keras_lightnets.training.compare import compare
+
+    if (recipe is None) != (data is None):
+        raise UserError("--recipe and --data go together.")
+    config = training.load_recipe(recipe, **_pairs(set_), data=data) if recipe else None
+    console = rich.console.Console(quiet=as_json)
+    rows = compare(runs or [], output, config, console)
+    if as_json:
+        print(json.dumps(rows, indent=2))
+        return
+    table = rich.table.Table("name", caption="int8: on up to 2000 test images; latency: one image, one thread, float32")
+    for name in ("top-1", "top-5", "int8 top-1", "parameters", "MAdds", "latency"):
+        table.add_column(name, justify="right")
+    for row in rows:
+        int8 = "" if row["int8_top1"] is None else f"{row['int8_top1']:.2%}"
+        cost = f"{row['parameters'] / 1e6:.2f} M", f"{row['madds'] / 1e6:.1f} M", f"{row['latency_ms']:.2f} ms"
+        table.add_row(row["name"], f"{row['top1']:.2%}", f"{row['top5']:.2%}", int8, *cost)
+    console.print(table)
+
+
+def _compare_costs(patterns, output, as_json):
+    from keras_lightnets.design import compare_costs
+
+    console = rich.console.Console(quiet=as_json)
+    rows = compare_costs(patterns, output, console)
+    if as_json:
+        print(json.dumps(rows, indent=2))
+        return
+    table = rich.table.Table(
+        rich.table.Column("name", no_wrap=True),
+        caption="*: no other is cheaper and better; latency: one image, one thread, float32",
+        box=None,
+    )
+    for name in ("published top-1", "MAdds", "parameters", "latency", "file"):
+        table.add_column(name, justify="right")
+    for row in rows:
+        front = {cost: "*" if cost in row["pareto"] else " " for cost in ("madds", "params", "latency_ms")}
+        cost = (
+            f"{row['madds'] / 1e6:.1f} M {front['madds']}",
+            f"{row['params'] / 1e6:.2f} M {front['params']}",
+            f"{row['latency_ms']:.2f} ms {front['latency_ms']}",
+        )
+        table.add_row(row["name"], f"{row['top1']:.1f} %", *cost, f"{row['size_bytes'] / 1e6:.1f} MB")
+    console.print(table)
+
+
+@runs.command(context_settings={"ignore_unknown_options": True})
+def launch(
+    command: Annotated[list[str], typer.Argument(help="The command, such as: -- train --recipe cifar10 ...")],
+    workers: Annotated[int, typer.Option(min=2, help="Number of processes.")] = 2,
+):
+    """Run a command on several workers of this machine, to try a distributed run."""
+    from keras_lightnets.training.launch import launch
+
+    sys.exit(launch(workers, command))
+
+
+def _pairs(settings):
+    pairs = [setting.partition("=") for setting in settings or ()]
+    if wrong := [name for name, equals, _ in pairs if not equals]:
+        raise UserError(f"--set takes NAME=VALUE. Received: {wrong[0]}")
+    return {name: value for name, _, value in pairs}
+
+
+@runs.command()
+def finetune(
+    model: Annotated[str, typer.Option(help="A name from `keras-lightnets list`, such as MicroNetM0.")],
+    data: Annotated[str, typer.Option(help="Folder with one folder of images per class, or train/ and test/ of them.")],
+    output: Annotated[str, typer.Option(help="Folder to write.")],
+    weights: Annotated[str | None, typer.Option(help="Backbone weights to start from (default: from scratch).")] = None,
+    size: Annotated[int, typer.Option(help="Side of the input in pixels.")] = 224,
+    epochs: Annotated[int, typer.Option(min=1, help="Epochs with all layers trained.")] = 20,
+    frozen_epochs: Annotated[int, typer.Option(min=0, help="Epochs of the head alone before (with --weights).")] = 5,
+    batch_size: Annotated[int, typer.Option(min=2, help="Images per step.")] = 32,
+    flip: Annotated[bool, typer.Option(help="Mirror half of the training images.")] = True,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of split, batches and weights.")] = 0,
+    skip_bad_images: Annotated[bool, typer.Option(help="Leave out images that cannot be read.")] = False,
+    resume: Annotated[bool, typer.Option(help="Go on with an interrupted run.")] = False,
+):
+    """Train a classifier on a folder of images and export it, every file verified."""
+    from keras_lightnets import training
+
+    options = training.Options(
+        model, data, output, weights, size, epochs, frozen_epochs, batch_size, flip, seed, skip_bad_images
+    )
+    try:
+        training.finetune(options, resume, rich.console.Console())
+    except KeyboardInterrupt:
+        kept = (Path(output) / "checkpoint" / "last.npz").exists()
+        hint = f"the last epoch is kept in {output}; go on with --resume" if kept else "no epoch was finished"
+        raise UserError(f"Interrupted: {hint}.") from None
+
+
+@runs.command()
+def optimize(
+    model: Annotated[str, typer.Option(help="A .keras file that keras-lightnets wrote.")],
+    data: Data,
+    method: Annotated[str, typer.Option(help="ptq, qat, prune or cluster.")],
+    output: Annotated[str, typer.Option(help="Folder to write.")],
+    epochs: Annotated[int, typer.Option(min=1, help="Epochs of training.")] = 2,
+    steps: Annotated[int | None, typer.Option(min=1, help="Batches per epoch (default: all).")] = None,
+    batch_size: Annotated[int, typer.Option(min=1, help="Images per step.")] = 128,
+    learning_rate: Annotated[float | None, typer.Option(help="Peak rate of Adam.")] = None,
+    sparsity: Annotated[float, typer.Option(help="Share of zeros after pruning.")] = 0.5,
+    clusters: Annotated[int, typer.Option(help="Values per kernel after clustering.")] = 16,
+    engine: Annotated[str, typer.Option(help="keras or tfmot, what trains for qat.")] = "keras",
+    keep_float: Annotated[list[str] | None, typer.Option(help="A layer to leave float (ptq); repeatable.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of split, batches and augmentation.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
+):
+    """Quantise, prune or cluster a trained model, and measure what it costs."""
+    from keras_lightnets.optimization import optimize as optimization
+
+    options = optimization.Options(
+        model,
+        data,
+        output,
+        method,
+        epochs,
+        steps,
+        batch_size,
+        learning_rate,
+        sparsity,
+        clusters,
+        engine,
+        tuple(keep_float or ()),
+        seed,
+    )
+    console = rich.console.Console(quiet=as_json)
+    try:
+        report = optimization.optimize(options, console)
+    except KeyboardInterrupt:
+        raise UserError(f"Interrupted: {model} is as it was.") from None
+    if as_json:
+        print(json.dumps(report, indent=2))
+    else:
+        optimization.show(report, console)

@@ -1,0 +1,132 @@
+"""From a `Source` to the batches of a run: the same ones for the same seed, epoch and position."""
+
+import tensorflow as tf
+
+from keras_lightnets.data.augmentation import BatchAugmentation, RandAugment, central_square, fold, random_crop
+from keras_lightnets.errors import UserError
+
+
+def steps_per_epoch(source, config):
+    """Returns the number of full batches an epoch, a multiple of `steps_per_execution`.
+
+    Raises:
+        UserError: if there are too few images.
+    """
+    least = config.batch_size * config.steps_per_execution
+    if source.count < least:
+        times = f" times {config.steps_per_execution} steps per execution" if config.steps_per_execution > 1 else ""
+        raise UserError(
+            f"The batch of {config.batch_size}{times} is larger than the {source.count} training images: "
+            "choose a smaller batch_size."
+        )
+    return source.count // least * config.steps_per_execution
+
+
+def training_batches(source, classes, config, first_step=0, pipelines=1, pipeline=0, batch_size=None):
+    """Returns the batches of a run from global step `first_step` on, without end.
+
+    An epoch is a new order of the images less those that do not fill a batch. Order and augmentation of an image are
+    decided by the seed, the epoch and its position alone, so that a run can begin at any step.
+
+    Args:
+        source: `Source` of the training images.
+        classes: int, number of classes.
+        config: `Config`.
+        first_step: int, number of steps done before. Defaults to 0.
+        pipelines: int, among how many workers the records of each batch are dealt out. Defaults to 1.
+        pipeline: int, number of this worker. Defaults to 0.
+        batch_size: int, images per batch. Defaults to None: `config.batch_size`.
+
+    Returns:
+        A `tf.data.Dataset` of pairs of float32 images `(batch, size, size, 3)` and labels `(batch, classes)`.
+    """
+    steps, root = steps_per_epoch(source, config), tf.constant([config.seed, 0], tf.int64)
+    first_epoch, done = divmod(first_step, steps)
+    randaugment = RandAugment(config.randaugment) if config.randaugment else None
+    augment = BatchAugmentation(config)
+
+    def records_of(epoch):
+        seed = fold(root, epoch)
+        records = source.ordered(seed).take(steps * config.batch_size).enumerate()
+        records = records.skip(tf.where(epoch == first_epoch, tf.constant(done * config.batch_size, tf.int64), 0))
+        return records.shard(pipelines, pipeline).map(lambda i, record: (*record, fold(seed, i)))
+
+    def example(key, label, seed):
+        image = _square(source.read(key), config.size, lambda shape: random_crop(shape, seed, config))
+        if config.flip:
+            image = tf.image.stateless_random_flip_left_right(image, fold(seed, 1))
+        if randaugment is not None:
+            image = randaugment(image, fold(seed, 2))
+        return image, tf.one_hot(label, classes), fold(seed, 3)
+
+    return (
+        tf.data.Dataset.counter(first_epoch)
+        .flat_map(records_of)
+        .map(example, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+        .batch(batch_size or config.batch_size, drop_remainder=True)
+        .map(
+            lambda images, labels, seeds: augment(images, labels, seeds[0]),
+            num_parallel_calls=tf.data.AUTOTUNE,
+            deterministic=True,
+        )
+        .prefetch(tf.data.AUTOTUNE)
+    )
+
+
+def evaluation_steps(source, batch_size):
+    """Returns the number of batches that hold every image once."""
+    return -(-source.count // batch_size)
+
+
+def evaluation_batches(source, classes, evaluation, pipelines=1, pipeline=0, batch_size=None):
+    """Returns every image once, in the stored order and without augmentation.
+
+    The last batch is filled up with images of weight 0, so that every worker has as many steps.
+
+    Args:
+        source: `Source`.
+        classes: int, number of classes.
+        evaluation: `Evaluation`.
+        pipelines: as in `training_batches`. Defaults to 1.
+        pipeline: as in `training_batches`. Defaults to 0.
+        batch_size: as in `training_batches`. Defaults to None.
+
+    Returns:
+        A `tf.data.Dataset` of images, labels and weights `(batch,)`.
+    """
+    total = evaluation_steps(source, evaluation.batch_size) * evaluation.batch_size
+
+    def example(i, record):
+        image = _square(source.read(record[0]), evaluation.size, lambda shape: central_square(shape, evaluation.crop))
+        weight = tf.cast(i < source.count, tf.float32)
+        return evaluation.preprocessing(image), tf.one_hot(record[1], classes), weight
+
+    return (
+        source.ordered(None)
+        .repeat()
+        .take(total)
+        .enumerate()
+        .shard(pipelines, pipeline)
+        .map(example, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+        .batch(batch_size or evaluation.batch_size, drop_remainder=True)
+        .prefetch(tf.data.AUTOTUNE)
+    )
+
+
+def _square(image, size, window):
+    """Returns a window of an image, encoded or not, as float32 `(size, size, 3)`, pixels 0-255."""
+    if image.dtype == tf.string:
+        # Only the part of a JPEG file that is wanted is decoded.
+        crop = tf.cond(
+            tf.io.is_jpeg(image),
+            lambda: tf.image.decode_and_crop_jpeg(image, window(tf.image.extract_jpeg_shape(image)), channels=3),
+            lambda: _cut(tf.io.decode_image(image, channels=3, expand_animations=False), window),
+        )
+    else:
+        crop = _cut(image, window)
+    return tf.ensure_shape(tf.image.resize(crop, (size, size), antialias=True), (size, size, 3))
+
+
+def _cut(image, window):
+    top, left, height, width = tf.unstack(window(tf.shape(image)))
+    return image[top : top + height, left : left + width]

@@ -1,0 +1,1 @@
+"""Model files opened, run, measured, profiled and drawn."""

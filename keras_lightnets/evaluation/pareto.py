@@ -1,0 +1,100 @@
+"""All networks by published accuracy and cost: the table and the picture that a choice starts from."""
+
+import fnmatch
+import json
+import tempfile
+from pathlib import Path
+
+import rich.console
+from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from keras_lightnets.applications.catalog import find_model, list_models
+from keras_lightnets.errors import UserError
+from keras_lightnets.evaluation.drawing import draw_costs, on_front, require_matplotlib
+from keras_lightnets.evaluation.profiling import open_model, tflite_content
+from keras_lightnets.export.interpreter import TFLiteModel
+from keras_lightnets.files import write_csv, write_json
+
+_COSTS = ("madds", "params", "latency_ms")
+_RUNS = 100
+
+
+def compare_costs(names, output, console=None):
+    """Puts networks side by side: published top-1 against multiply-adds, parameters and latency on this machine.
+
+    Every network is converted to TFLite, float32, with random weights, and timed on one thread; the latency is the
+    shortest run, which a busy machine interrupts least. Latencies are kept in `latencies.json` of `output`, one by one,
+    so that a run that was interrupted goes on and a further network takes its own time only; delete the file to
+    measure afresh.
+
+    Args:
+        names: list of str, names in `list_models()` or patterns such as "MicroNet*"; empty for every network that has
+            a published top-1 accuracy.
+        output: str or Path of the folder to write `costs.json`, `costs.csv` and `costs.png` into.
+        console: `rich.console.Console` for the progress. Defaults to None: no progress.
+
+    Returns:
+        A list of dicts in rising order of multiply-adds: "name", "family", "top1", "top1_source", "madds", "params",
+        "latency_ms", "size_bytes", and "pareto", the costs for which no other network of the list is both cheaper and
+        better.
+
+    Raises:
+        UserError: if a name fits no network with a published accuracy, matplotlib is missing, or a file cannot be
+            written.
+
+    Example:
+
+    >>> rows = compare_costs(["MicroNet*", "MobileNetV3Small*"], "costs")
+    """
+    require_matplotlib("picture")
+    records = _chosen(names)
+    output = Path(output)
+    output.mkdir(parents=True, exist_ok=True)
+    times = _latencies([record.name for record in records], output / "latencies.json", console)
+    rows = []
+    for record in sorted(records, key=lambda record: record.madds):
+        row = {"name": record.name, "family": record.family}
+        row |= {name: getattr(record, name) for name in ("top1", "top1_source", "madds", "params")}
+        rows.append(row | times[record.name])
+    for row in rows:
+        row["pareto"] = [cost for cost in _COSTS if on_front(row, rows, cost)]
+    write_json(output / "costs.json", rows)
+    write_csv(output / "costs.csv", [{**row, "pareto": " ".join(row["pareto"])} for row in rows])
+    draw_costs(rows, _COSTS, "published ImageNet top-1, %", output / "costs.png")
+    return rows
+
+
+def _chosen(names):
+    published = [record for record in list_models() if record.top1 is not None]
+    if not names:
+        return published
+    chosen = {}
+    for name in names:
+        found = [record for record in published if fnmatch.fnmatchcase(record.name, name)]
+        if not found:
+            # Names that no network has are told apart from those without a figure.
+            raise UserError(f"{find_model(name).name} has no published accuracy.")
+        chosen |= {record.name: record for record in found}
+    return list(chosen.values())
+
+
+def _latencies(names, path, console):
+    """Measures what `path` does not hold yet, and returns what it then holds: a dict from name to figures."""
+    known = json.loads(path.read_text()) if path.exists() else {}
+    columns = (TextColumn("{task.description}"), MofNCompleteColumn(), TimeElapsedColumn())
+    missing = [name for name in names if name not in known]
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Progress(*columns, console=console or rich.console.Console(quiet=True)) as progress,
+    ):
+        task = progress.add_task("networks", total=len(names), completed=len(names) - len(missing))
+        for name in missing:
+            progress.update(task, description=name)
+            file = Path(folder) / "network.tflite"
+            file.write_bytes(tflite_content(open_model(name)))
+            model = TFLiteModel(file)
+            latency = min(model.invoke_ms() for _ in range(_RUNS))
+            known[name] = {"latency_ms": latency, "size_bytes": file.stat().st_size}
+            write_json(path, known)
+            progress.advance(task)
+    return known

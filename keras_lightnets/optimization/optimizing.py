@@ -1,0 +1,263 @@
+"""The `optimize` command: a trained model file in, smaller files and what they cost out."""
+
+import dataclasses
+import functools
+import time
+import zlib
+from pathlib import Path
+
+import keras
+import numpy as np
+import rich.table
+
+from keras_lightnets.data.pipeline import steps_per_epoch, training_batches
+from keras_lightnets.errors import UserError
+from keras_lightnets.evaluation.evaluating import load, open_known
+from keras_lightnets.export.fusing import fuse
+from keras_lightnets.export.interpreter import TFLiteModel, latencies
+from keras_lightnets.export.tflite import to_tflite
+from keras_lightnets.files import add_metadata, replacing, write_json
+from keras_lightnets.optimization.checks import check_float, check_layers
+from keras_lightnets.optimization.compression import cluster, prune
+from keras_lightnets.optimization.placement import quantize_aware
+from keras_lightnets.optimization.prunable import sparsity
+from keras_lightnets.optimization.sensitivity import layer_errors
+from keras_lightnets.optimization.tfmot.bridge import Training
+from keras_lightnets.training.config import Config
+from keras_lightnets.training.delivery import calibration_images, some_images
+from keras_lightnets.training.progress import progress_bar
+
+# What is written by each method, and its learning rate where it trains.
+_FILES = {
+    "ptq": ("float16", "dynamic", "int8", "int16x8"),
+    "qat": ("int8",),
+    "prune": (None, "int8"),
+    "cluster": (None, "int8"),
+}
+_RATES = {"qat": 1e-4, "prune": 3e-4, "cluster": 3e-4}
+_SHOWN_ERRORS = 5
+# The float file that the others are compared with, written first.
+_BEFORE = "before.tflite"
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """What an optimisation is asked to do; the command line has the same names and defaults.
+
+    Attributes:
+        model: path of a `.keras` file that keras-lightnets wrote.
+        data: training and test images, as in `training.open_data`.
+        output: folder to write.
+        method: "ptq", post-training quantisation; "qat", quantisation-aware training; "prune" or "cluster".
+        epochs: epochs of training. Defaults to 2.
+        steps: batches per epoch. Defaults to None: all.
+        batch_size: images per step. Defaults to 128.
+        learning_rate: peak rate of Adam. Defaults to None: 1e-4 for "qat", else 3e-4.
+        sparsity: share of zeros that pruning ends with. Defaults to 0.5.
+        clusters: values per kernel that clustering ends with. Defaults to 16.
+        engine: "keras" or "tfmot", what trains for "qat". Defaults to "keras".
+        keep_float: names of layers that stay float in the int8 file of "ptq". Defaults to none.
+        seed: seed of the split, the batches and the augmentation. Defaults to 0.
+    """
+
+    model: str
+    data: str
+    output: str
+    method: str
+    epochs: int = 2
+    steps: int | None = None
+    batch_size: int = 128
+    learning_rate: float | None = None
+    sparsity: float = 0.5
+    clusters: int = 16
+    engine: str = "keras"
+    keep_float: tuple[str, ...] = ()
+    seed: int = 0
+
+    def __post_init__(self):
+        for name, choices in (("method", tuple(_FILES)), ("engine", ("keras", "tfmot"))):
+            if getattr(self, name) not in choices:
+                raise UserError(f"`{name}` must be one of {', '.join(choices)}. Received: {getattr(self, name)!r}")
+        if self.keep_float and self.method != "ptq":
+            raise UserError("Layers are kept float by the method ptq alone.")
+        if self.learning_rate is not None and not self.learning_rate > 0:
+            raise UserError(f"`learning_rate` must be positive. Received: {self.learning_rate:g}")
+
+
+def optimize(options, console):
+    """Makes a trained model smaller, and measures every file against the float one on up to 2000 test images.
+
+    Args:
+        options: `Options`.
+        console: `rich.console.Console` to show the progress on.
+
+    Returns:
+        The report, a dict of JSON values, as in `report.json` of the output folder.
+
+    Raises:
+        UserError: for bad options, data or models, before anything is written.
+    """
+    path, output = Path(options.model), Path(options.output)
+    model, metadata = load(path)
+    if path.suffix != ".keras":
+        raise UserError(f"{path} is finished already: give the .keras file of the float model.")
+    if (output / "model.keras").resolve() == path.resolve():
+        raise UserError(f"{output} holds the float model, which stays as it is. Choose another --output.")
+    _check_output(output)
+    check_float(model)
+    about = metadata["input"]
+    data = open_known(options.data, options.seed, 0.0, metadata["labels"], path)
+    config = Config(
+        model=metadata["model"],
+        size=about["size"],
+        batch_size=min(options.batch_size, data.splits["train"].count),
+        seed=options.seed,
+        crop_area=0.5,
+        eval_crop=about.get("crop", 1.0),
+    )
+    run = _Run(options, model, metadata, data, config, console)
+    training = run.prepare()
+    output.mkdir(parents=True, exist_ok=True)
+    before = run.export(model, None, _BEFORE)
+    start = time.monotonic()
+    optimized = model if training is None else run.train(training)
+    seconds = time.monotonic() - start
+    if optimized is not model:
+        with replacing(output / "model.keras") as temporary:
+            optimized.save(temporary)
+            add_metadata(temporary, metadata)
+    files = [run.export(optimized, kind, f"model_{kind or 'float32'}.tflite") for kind in _FILES[options.method]]
+    rows = [before, *files]
+    times = latencies([TFLiteModel(output / row["file"]) for row in rows])
+    for row, milliseconds in zip(rows, times, strict=True):
+        row["latency_ms"] = milliseconds
+    report = {"options": dataclasses.asdict(options), "images": len(run.labels), "files": rows}
+    if optimized is not model:
+        report |= {"training_seconds": seconds, "keras_accuracy": run.accuracy(optimized)}
+    if options.method == "ptq":
+        report["layer_errors"] = run.errors()
+    write_json(output / "report.json", report)
+    return report
+
+
+def _check_output(output):
+    """Refuses a folder with files of something else; those of an earlier run, killed or not, are replaced."""
+    # A run that was killed very early left hidden files alone.
+    names = {path.name for path in output.glob("[!.]*")}
+    if names and _BEFORE not in names:
+        raise UserError(f"{output} holds other files, such as {min(names)}. Choose another --output.")
+
+
+class _Run:
+    """The data of a run, and what is done with them."""
+
+    def __init__(self, options, model, metadata, data, config, console):
+        self._options, self._model, self._metadata = options, model, metadata
+        self._data, self._config, self._console = data, config, console
+        self._samples, self.labels = some_images(data.splits["test"], len(data.classes), config)
+        self._calibration = calibration_images(data, config)
+
+    def export(self, model, quantization, name):
+        """Writes a file, and returns its row of the report."""
+        self._console.print(f"writing {name}")
+        path = Path(self._options.output) / name
+        keep_float = self._options.keep_float if quantization == "int8" else ()
+        report = to_tflite(
+            model,
+            path,
+            quantization,
+            self._calibration,
+            self._samples,
+            self.labels,
+            self._metadata,
+            keep_float=keep_float,
+        )
+        return {
+            "file": name,
+            "quantization": quantization,
+            "accuracy": report.accuracy,
+            "agreement": report.top1_agreement,
+            "bytes": report.size_bytes,
+            "zipped_bytes": len(zlib.compress(path.read_bytes(), 9)),
+            "sparsity": sparsity(model),
+        }
+
+    def prepare(self):
+        """Returns what will be trained, a `Training` or a Keras model, or None; refuses what cannot be done."""
+        model, options = self._model, self._options
+        if options.method == "ptq":
+            if options.keep_float:
+                check_layers(options.keep_float, [layer.name for layer in fuse(model).layers], model.name)
+            return None
+        if options.method == "prune":
+            return prune(model, options.sparsity)
+        if options.method == "cluster":
+            return cluster(model, options.clusters)
+        aware = quantize_aware(model, self._calibration)
+        return Training(aware, "quantize") if options.engine == "tfmot" else aware
+
+    def train(self, training):
+        """Trains what `prepare` returned, and returns the model."""
+        options, source = self._options, self._data.splits["train"]
+        steps = min(options.steps or np.inf, steps_per_epoch(source, self._config))
+        rate = options.learning_rate or _RATES[options.method]
+        batches = training_batches(source, len(self._data.classes), self._config)
+        self._console.print(f"{options.method}: {options.epochs} x {steps} steps, learning rate {rate:g}")
+        with progress_bar(self._console) as bar:
+            task = bar.add_task(options.method, total=options.epochs * steps, rate="")
+
+            def on_step(logs):
+                bar.update(task, advance=1, rate=f"loss {logs['loss']:.3f}  accuracy {logs['accuracy']:.2%}")
+
+            fit = training.fit if isinstance(training, Training) else functools.partial(_fit, training)
+            model = fit(batches, options.epochs, steps, rate, on_step=on_step)
+        if not all(np.isfinite(values).all() for values in model.get_weights()):
+            raise UserError(f"The training diverged: choose a --learning-rate below {rate:g}.")
+        return model
+
+    def accuracy(self, model):
+        """Returns the share of right answers of a Keras model on the compared images."""
+        scores = model.predict(self._samples, batch_size=256, verbose=0)
+        return float(np.mean(scores.argmax(-1) == self.labels))
+
+    def errors(self):
+        """Returns `layer_errors`."""
+        with progress_bar(self._console) as bar:
+            task = bar.add_task("error of each layer", total=None, rate="")
+            return layer_errors(self._model, self._calibration, lambda: bar.advance(task))
+
+
+def _fit(model, batches, epochs, steps, rate, on_step):
+    """Trains a Keras model as `Training.fit` does, and returns it."""
+    decay = keras.optimizers.schedules.CosineDecay(rate, epochs * steps)
+    model.compile(keras.optimizers.Adam(decay), "categorical_crossentropy", metrics=["accuracy"])
+    shown = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: on_step(logs))
+    model.fit(batches, epochs=epochs, steps_per_epoch=steps, verbose=0, shuffle=False, callbacks=[shown])
+    return model
+
+
+def show(report, console):
+    """Prints the tables of a report."""
+    table = rich.table.Table(
+        rich.table.Column("file", no_wrap=True),
+        caption=f"on {report['images']} test images; agreement with the Keras model; kB of the file, and zipped",
+    )
+    for name in ("accuracy", "agreement", "kB", "zipped", "ms", "zeros"):
+        table.add_column(name, justify="right")
+    for row in report["files"]:
+        table.add_row(
+            row["file"],
+            f"{row['accuracy']:.2%}",
+            f"{row['agreement']:.2%}",
+            *(f"{row[name] / 1e3:.0f}" for name in ("bytes", "zipped_bytes")),
+            f"{row['latency_ms']:.2f}",
+            f"{row['sparsity']:.0%}",
+        )
+    console.print(table)
+    if "layer_errors" in report:
+        table = rich.table.Table("layer", caption="the worst layers in int8; --keep-float NAME leaves one in float")
+        for name in ("error", "agreement"):
+            table.add_column(name, justify="right")
+        for row in report["layer_errors"][:_SHOWN_ERRORS]:
+            table.add_row(row["layer"], f"{row['error']:.4f}", f"{row['top1_agreement']:.2%}")
+        console.print(table)

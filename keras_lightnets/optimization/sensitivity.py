@@ -1,0 +1,73 @@
+"""What int8 costs, layer by layer."""
+
+import keras
+import numpy as np
+
+from keras_lightnets.export.fusing import fuse
+from keras_lightnets.layers.quantized import FakeQuantize, QuantizedWeights
+from keras_lightnets.optimization.checks import check_data
+from keras_lightnets.optimization.placement import quantize_aware
+
+_BATCH = 64
+
+
+def layer_errors(model, representative_data, advance=lambda: None):
+    """Measures how far the outputs move when one layer alone is rounded to int8, its weights and what it gives.
+
+    Args:
+        model: functional `keras.Model`, trained.
+        representative_data: float array `(n, height, width, channels)`, or an iterable of such batches, as the model
+            takes them.
+        advance: function, called after each layer. Defaults to none.
+
+    Returns:
+        A list of dicts, worst first: "layer", a name in `export.fuse(model)`, as `to_tflite(keep_float=...)` takes it;
+        "error", the root mean square of the change relative to that of the outputs; and "top1_agreement", the share of
+        the images whose likeliest class stays.
+
+    Raises:
+        UserError: as `quantize_aware`.
+
+    Example:
+
+    >>> worst = keras_lightnets.optimization.layer_errors(model, images)[0]["layer"]
+    """
+    images = check_data(model, representative_data)
+    aware = quantize_aware(model, images)
+    switches = _switches(aware, [layer.name for layer in fuse(model).layers])
+    for parts in switches.values():
+        _turn(parts, on=False)
+    expected = aware.predict(images, batch_size=_BATCH, verbose=0)
+    rows = []
+    for name, parts in switches.items():
+        _turn(parts, on=True)
+        outputs = aware.predict(images, batch_size=_BATCH, verbose=0)
+        _turn(parts, on=False)
+        rows.append(
+            {
+                "layer": name,
+                "error": float(np.sqrt(np.mean((outputs - expected) ** 2) / np.mean(expected**2))),
+                "top1_agreement": float(np.mean(outputs.argmax(-1) == expected.argmax(-1))),
+            }
+        )
+        advance()
+    return sorted(rows, key=lambda row: -row["error"])
+
+
+def _switches(aware, names):
+    """Returns a dict from the name of a layer to the pairs of variable and value that make it round."""
+    switches = {}
+    for layer in aware.layers:
+        if isinstance(layer, QuantizedWeights):
+            switches.setdefault(layer.name, []).append((layer.active, True))
+        elif isinstance(layer, FakeQuantize) and layer.limits is None:
+            # The steps inside of a composed layer have its name and more.
+            own = layer.name.removesuffix("_range")
+            name = max((name for name in names if own == name or own.startswith(f"{name}_")), key=len, default=own)
+            switches.setdefault(name, []).extend((v, float(v)) for v in (layer.minimum, layer.maximum))
+    return switches
+
+
+def _turn(parts, on):
+    for variable, value in parts:
+        variable.assign(keras.ops.cast(value if on else 0, variable.dtype))

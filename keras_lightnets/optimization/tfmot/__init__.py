@@ -1,0 +1,1 @@
+"""tensorflow-model-optimization, in a process of its own."""

@@ -1,0 +1,1 @@
+"""Weights and models handed on: released models, the hub, converted checkpoints."""

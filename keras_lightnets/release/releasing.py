@@ -1,0 +1,145 @@
+"""Finished runs among the released models."""
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+
+import h5py
+import keras
+import numpy as np
+
+from keras_lightnets.errors import UserError
+from keras_lightnets.evaluation.evaluating import open_known
+from keras_lightnets.evaluation.measures import predict_source, summarize
+from keras_lightnets.files import replacing, write_json
+from keras_lightnets.preprocessing import IMAGENET_STATISTICS, RAW, SYMMETRIC
+from keras_lightnets.training.card import released_card
+from keras_lightnets.training.config import make_config
+from keras_lightnets.weights import registry
+from keras_lightnets.weights.records.shipped import WEIGHTS
+
+# The float file of half the size, as fast as that of float32.
+_EXPORTS = ("model_float16.tflite", "model_int8.tflite")
+_LARGEST_LOSS = 0.01
+_PREPROCESSING = {IMAGENET_STATISTICS: registry.IMAGENET, SYMMETRIC: registry.SYMMETRIC, RAW: registry.INSIDE}
+
+
+def released_path(run, folder):
+    """Returns the Path that a run has in a folder of released models."""
+    return Path(folder) / Path(run).resolve().name
+
+
+def check_name(config, folder):
+    """Raises a UserError if the folder of released models has the run's name, or its network with the same data."""
+    if (target := released_path(config.output, folder)).exists():
+        raise UserError(f"{target} is released already. Remove it, or choose another name for the output.")
+    for name, entry in _entries(folder).items():
+        same = all(entry[key] == value for key, value in _identity(config).items())
+        if same and (Path(folder) / name).exists():
+            raise UserError(
+                f"{folder} has {config.model} with the weights {entry['weights']!r} already, in {name}, and the name "
+                "would mean both. Remove that one first."
+            )
+
+
+def _entries(folder):
+    manifest = Path(folder) / "manifest.json"
+    return json.loads(manifest.read_text("utf-8")) if manifest.exists() else {}
+
+
+def _identity(config):
+    """What a released model is found by."""
+    return {
+        "weights": Path(config.data.removeprefix("tfds:")).name,
+        "builder": config.record.builder.__name__,
+        "arguments": config.record.kwargs,
+    }
+
+
+def release(run, folder, data):
+    """Adds a finished run of `train` to a folder of released models.
+
+    A folder of the run's name gets the weights in float16, measured on the test images as they are loaded from that
+    file, a float and an int8 `.tflite` file, `report.json` and the model card; an entry with the sha256 of every file
+    joins `manifest.json`.
+
+    Args:
+        run: str or Path of the output folder of a finished run.
+        folder: str or Path.
+        data: str, the data of the run, as in `open_data`; the weights are named after them.
+
+    Returns:
+        The Path of the released model.
+
+    Raises:
+        UserError: if the run is not finished, the name or the network is released already, an export is missing, or the
+            accuracy in float16 is lower by more than 0.01.
+    """
+    run, folder = Path(run), Path(folder)
+    if not (run / "report.json").is_file():
+        raise UserError(f"{run} holds no finished run: report.json is missing.")
+    report = json.loads((run / "report.json").read_text())
+    if "strategy" not in report:
+        raise UserError(f"{run} is no run of `train`: only those have the layers of the builder.")
+    for name in _EXPORTS:
+        if not (run / name).is_file():
+            raise UserError(f"{run} has no {name}: {report['failed_exports'].get(name, 'the export failed')}")
+    config = make_config({**report["options"], "data": data, "output": str(run)})
+    check_name(config, folder)
+    target = released_path(run, folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    with replacing(target) as temporary:
+        temporary.mkdir()
+        _save_float16(keras.saving.load_model(run / "model.keras", compile=False), temporary / WEIGHTS)
+        measured = _measure(temporary / WEIGHTS, config, report["classes"])
+        if not measured["top1"] >= report["test"]["top1"] - _LARGEST_LOSS:
+            raise UserError(
+                f"{run}: the weights in float16 reach a top-1 accuracy of {measured['top1']:.2%}, in float32 "
+                f"{report['test']['top1']:.2%}."
+            )
+        for name in _EXPORTS:
+            shutil.copy(run / name, temporary / name)
+        report["exports"] = [export for export in report["exports"] if export["path"] in _EXPORTS]
+        report["released"] = {"path": WEIGHTS, "size_bytes": (temporary / WEIGHTS).stat().st_size, **measured}
+        entry = {
+            **_identity(config),
+            "size": config.size,
+            "preprocessing": _PREPROCESSING[config.record.preprocessing],
+            "labels": report["classes"],
+            "parameters": report["parameters"],
+            "madds": report["madds"],
+            "top1": measured["top1"],
+            "images": measured["images"],
+            "keras_lightnets": report["keras_lightnets"],
+        }
+        write_json(temporary / "report.json", report)
+        (temporary / "model_card.md").write_text(released_card(report, entry), encoding="utf-8")
+    digests = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(target.iterdir())}
+    entries = {**_entries(folder), target.name: {**entry, "files": digests}}
+    write_json(folder / "manifest.json", dict(sorted(entries.items())))
+    return target
+
+
+def _save_float16(model, path):
+    """Writes a `.weights.h5` file of Keras with every number in float16."""
+    model.save_weights(path)
+    # The old layout of HDF5 takes half as much again for so many small arrays.
+    with replacing(path) as half, h5py.File(path) as whole, h5py.File(half, "w", libver="latest") as file:
+
+        def copy(name, item):
+            if isinstance(item, h5py.Dataset):
+                file[name] = np.asarray(item, "float16") if item.dtype.kind == "f" else item[()]
+            else:
+                file.require_group(name).attrs.update(item.attrs)
+
+        whole.visititems(copy)
+
+
+def _measure(weights, config, labels):
+    """Returns the `summarize` of a weights file on the test images."""
+    record = config.record
+    shape = (config.size, config.size, 3)
+    network = record.builder(**record.kwargs, weights=str(weights), input_shape=shape, classes=len(labels))
+    data = open_known(config.data, config.seed, config.holdout, labels, weights)
+    return summarize(*predict_source(network, data.splits["test"], len(labels), config.evaluation))

@@ -1,0 +1,108 @@
+"""Fine-tuning on a folder of images, from the files to verified exports."""
+
+import dataclasses
+import tempfile
+from pathlib import Path
+
+import keras
+import rich.console
+
+from keras_lightnets.data.folder import decode, read_folder
+from keras_lightnets.data.sources import Data, arrays
+from keras_lightnets.errors import UserError
+from keras_lightnets.evaluation.drawing import require_matplotlib
+from keras_lightnets.training import models
+from keras_lightnets.training.checkpoint import Checkpoint, best_epoch
+from keras_lightnets.training.config import Config
+from keras_lightnets.training.delivery import deliver
+from keras_lightnets.training.distribution import distribute
+from keras_lightnets.training.loop import Phase, run_phases
+from keras_lightnets.training.progress import Progress
+
+# Peak learning rates of AdamW, and the layers that are trained.
+_PHASES = {
+    "scratch": (4e-3, lambda model: None),
+    "head": (4e-3, models.train_head_only),
+    "all": (1e-3, models.train_all_but_statistics),
+}
+
+
+def finetune(options, resume=False, console=None):
+    """Trains a classifier on a folder of images, exports it, and verifies every exported file on held-out images.
+
+    With `weights`, a new head is trained first on the frozen backbone, then all layers; batch normalisation keeps its
+    statistics throughout, as few images would spoil them. From scratch everything is trained from the start. The epoch
+    with the best validation accuracy is kept.
+
+    Args:
+        options: `Options`.
+        resume: bool, whether to go on with an interrupted run of the same options. Defaults to False.
+        console: `rich.console.Console` to show the progress on. Defaults to None: silence.
+
+    Returns:
+        The report, a dict, as written to `report.json` in the output folder.
+
+    Raises:
+        UserError: for bad options or data, before anything is written.
+
+    Example:
+
+    >>> from keras_lightnets.training import Options, finetune
+    >>> report = finetune(Options("MicroNetM0", data="photos", output="out", size=64))
+    >>> report["test_accuracy"]
+    """
+    require_matplotlib("training curve")
+    progress = Progress(console or rich.console.Console(quiet=True))
+    settings = {name: value for name, value in vars(options).items() if name not in ("data", "output")}
+    checkpoint = Checkpoint(options.output, settings)
+    checkpoint.check(resume)
+    folder = read_folder(options.data, options.seed)
+    config = _config(options, images=len(folder.splits["train"].paths))
+    keras.utils.set_random_seed(options.seed)
+    model = models.build_with_new_head(config, len(folder.classes), activation=None, weights=options.weights)
+    models.set_batch_norm(model, config)
+    progress.split(folder, options.seed)
+    with tempfile.TemporaryDirectory(prefix="keras-lightnets-") as cache:
+        try:
+            with progress.decoding(sum(len(split.labels) for split in folder.splits.values())) as advance:
+                images, bad = decode(folder, options.size, Path(cache), options.skip_bad_images, advance)
+        except OSError as error:
+            raise UserError(f"Cannot keep the decoded images in {cache}: {error.strerror}. Set TMPDIR.") from error
+        progress.bad_images(bad)
+        data = Data(folder.classes, {part: arrays(*split) for part, split in images.items()}, folder.identity)
+        config = _config(options, images=data.splits["train"].count)
+        checkpoint.open(data.identity)
+        progress.phases(options, done=len(checkpoint.history))
+        phases = [Phase(name, epochs, *_PHASES[name]) for name, epochs in options.phases]
+        run_phases(model, phases, data, config, distribute("none"), checkpoint, progress)
+        model = models.build_with_new_head(config, len(folder.classes))
+        checkpoint.load_kept(model)
+        about = {
+            "options": settings,
+            "bad_images": bad,
+            "history": checkpoint.history,
+            "best_epoch": best_epoch(checkpoint.history)["epoch"],
+        }
+        report = deliver(model, config, data, about, progress.step)
+    checkpoint.remove()
+    progress.result(report, options.output)
+    return report
+
+
+def _config(options, images):
+    names = {field.name for field in dataclasses.fields(Config)}
+    shared = {name: value for name, value in vars(options).items() if name in names}
+    batch_size = min(options.batch_size, images)
+    return Config(
+        **{**shared, "batch_size": batch_size},
+        base_batch=batch_size,
+        optimizer="adamw",
+        weight_decay=0.02,
+        decay="all",
+        warmup_epochs=0.1 * options.epochs,
+        norm_momentum=0.9,
+        crop_area=0.5,
+        eval_crop=1.0,
+        holdout=0.1,
+        strategy="none",
+    )

@@ -1,0 +1,1 @@
+"""What is known of released weights, one file a publisher."""

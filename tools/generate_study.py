@@ -1,0 +1,208 @@
+"""Writes docs/study.md from a folder of finished runs of one recipe, a folder each.
+
+Usage: python -m tools.generate_study RUNS.
+The latency of all files is measured anew, in turns. Runs of one network that differ in the seed are one row.
+"""
+
+import itertools
+import math
+import statistics
+import sys
+from pathlib import Path
+
+from benchmarks.timing import BURST, machine, shortest
+from keras_lightnets.applications.catalog import find_model
+from keras_lightnets.errors import UserError
+from keras_lightnets.evaluation.drawing import draw_costs, on_front
+from keras_lightnets.evaluation.measures import standard_error
+from keras_lightnets.export.interpreter import TFLiteModel
+from keras_lightnets.files import write_csv
+from keras_lightnets.training.compare import read_runs
+from tools import DOCS
+
+PAGE = DOCS / "study.md"
+FILES = DOCS / "study"
+ROUNDS = 30
+COSTS = {"madds": "multiply-adds", "latency_ms": "float latency", "int8_ms": "int8 latency"}
+# Costs that differ by less are about equal.
+EQUAL = 1.25
+MICRONETS = ("MicroNetM0", "MicroNetM1", "MicroNetM2", "MicroNetM3")
+# The papers' claims: question, builders of one side and of the other.
+CLAIMS = (
+    ("Is MicroNet above MobileNetV3 and MobileNetV2?", MICRONETS, ("MobileNetV3Small", "MobileNetV2")),
+    ("Is ShuffleNet above MobileNet at the smallest size?", ("ShuffleNet",), ("MobileNet",)),
+    ("Is ReXNet-lite above MobileNetV2?", ("ReXNetLite",), ("MobileNetV2",)),
+)
+TEMPLATE = """# The papers' headline, at a scale that two cores can train
+
+Small networks are claimed to be better than others of their cost, on ImageNet at 224x224. Here they are trained on
+{classes} classes of small images under one recipe and one budget, so the figures say which way the claims go at this
+scale, and no more:
+
+```
+{command}
+python -m tools.generate_study runs
+```
+
+DATA is tfds:cifar10, or a folder of its images.
+Each is trained for {epochs} epochs on {train} images at {size}x{size} pixels, and tested on {test}. Top-1 is the mean
+over seeds, with the range where there are several; "int8 top-1" is what int8 adds to it, in points, on up to 2000 of
+the test images. Multiply-adds are those of one image. Latency is that of one image on one thread, the shortest of
+{rounds} turns of {burst} runs that all files took one after another, on {machine}.
+**Bold** costs are those of the networks that no other beats: none is as cheap and better.
+
+{table}
+
+![Top-1 against multiply-adds and latency](study/study.png)
+
+A difference in top-1 counts only if it is larger than 1.96 standard errors, of the choice of test images and, where
+there are several seeds, of theirs. Costs that differ by less than {equal:.0%} are called equal. Of several networks
+that cost no more than a rival, the best stands against it; if all cost more, the one nearest in cost.
+
+{answers}
+All figures are in [study.csv](study/study.csv). What this cannot show: the networks halve {size} pixels five times,
+where the papers' have 224, and the order may change with longer training and more classes.
+"""
+
+
+def main(runs):
+    """Writes the page, its picture and its figures."""
+    folders = [path.parent for path in sorted(runs.glob("*/report.json")) if not (path.parent / "checkpoint").exists()]
+    if not folders:
+        raise UserError(f"{runs} holds no folders of finished runs.")
+    reports = read_runs(folders)
+    budgets = {(report["options"]["size"], report["options"]["epochs"]) for report in reports}
+    if len(budgets) > 1:
+        raise UserError(
+            f"{runs} holds runs of several sizes and epochs, {sorted(budgets)}: give a folder of one budget."
+        )
+    groups = {}
+    for folder, report in zip(folders, reports, strict=True):
+        groups.setdefault(report["model"], []).append((folder, report))
+    rows = [_row(name, group) for name, group in groups.items()]
+    rows.sort(key=lambda row: row["madds"])
+    _time(rows, groups)
+    FILES.mkdir(exist_ok=True)
+    write_csv(FILES / "study.csv", rows)
+    draw_costs(rows, COSTS, "CIFAR-10 top-1, %", FILES / "study.png")
+    first = reports[0]
+    seeds = sorted({report["options"]["seed"] for report in reports})
+    PAGE.write_text(
+        TEMPLATE.format(
+            classes=len(first["classes"]),
+            command=_command(first["options"], seeds),
+            epochs=first["options"]["epochs"],
+            size=first["options"]["size"],
+            train=first["images"]["train"],
+            test=first["images"]["test"],
+            rounds=ROUNDS,
+            burst=BURST,
+            machine=machine(),
+            table=_table(rows),
+            equal=EQUAL - 1,
+            answers="\n".join(_answer(*claim, rows) for claim in CLAIMS),
+        ),
+        encoding="utf-8",
+    )
+
+
+def _row(name, group):
+    """What is known of a network from its runs, but the latencies."""
+    _, first = group[0]
+    tops = [100 * report["test"]["top1"] for _, report in group]
+    exports = {export["path"]: export for export in first["exports"]}
+    int8 = exports.get("model_int8.tflite", {})
+    error = standard_error([top / 100 for top in tops], first["images"]["test"])
+    return {
+        "name": name,
+        "family": find_model(name).family,
+        "seeds": len(group),
+        "top1": statistics.mean(tops),
+        "low": min(tops),
+        "high": max(tops),
+        "error": 100 * error,
+        "int8_top1_change": 100 * (int8["accuracy"] - exports["model_float32.tflite"]["accuracy"]) if int8 else None,
+        "madds": first["madds"],
+        "parameters": first["parameters"],
+        "latency_ms": None,
+        "int8_ms": None,
+        "float_bytes": exports["model_float32.tflite"]["size_bytes"],
+        "int8_bytes": int8.get("size_bytes"),
+    }
+
+
+def _time(rows, groups):
+    """Adds the latencies, of all files in turns."""
+    kinds = {"latency_ms": "model_float32.tflite", "int8_ms": "model_int8.tflite"}
+    files = {(name, kind): group[0][0] / file for name, group in groups.items() for kind, file in kinds.items()}
+    models = {key: TFLiteModel(path) for key, path in files.items() if path.exists()}
+    times = shortest({key: model.invoke_ms for key, model in models.items()}, ROUNDS)
+    for row in rows:
+        row.update({kind: times.get((row["name"], kind)) for kind in kinds})
+
+
+def _command(options, seeds):
+    plain = f"--size {options['size']} --epochs {options['epochs']} --model NAME"
+    return "\n".join(
+        f"keras-lightnets train --recipe cifar10 --data DATA {plain} --seed {seed} --output runs/NAME-{seed}"
+        for seed in seeds
+    )
+
+
+def _table(rows):
+    lines = [
+        "| network | top-1, % | seeds | MAdds, M | parameters, M | float, ms | int8, ms | int8 top-1 | MB |",
+        "|---|" + "---:|" * 8,
+    ]
+    for row in rows:
+        top1 = f"{row['top1']:.2f}" + (f" ({row['low']:.2f}-{row['high']:.2f})" if row["seeds"] > 1 else "")
+        shown = {"madds": f"{row['madds'] / 1e6:.2f}"}
+        for cost in ("latency_ms", "int8_ms"):
+            shown[cost] = "-" if row[cost] is None else f"{row[cost]:.3f}"
+        for cost in COSTS:
+            if row[cost] is not None and on_front(row, [other for other in rows if other[cost] is not None], cost):
+                shown[cost] = f"**{shown[cost]}**"
+        change = "-" if row["int8_top1_change"] is None else f"{row['int8_top1_change']:+.2f}"
+        sizes = [row["float_bytes"], *([row["int8_bytes"]] if row["int8_bytes"] else [])]
+        lines.append(
+            f"| {row['name']} | {top1} | {row['seeds']} | {shown['madds']} | {row['parameters'] / 1e6:.2f} | "
+            f"{shown['latency_ms']} | {shown['int8_ms']} | {change} | {', '.join(f'{s / 1e6:.2f}' for s in sizes)} |"
+        )
+    return "\n".join(lines)
+
+
+def _answer(question, ours, theirs, rows):
+    """Compares every network of the other side with the best of ours that costs no more, or else with the nearest."""
+    builders = {row["name"]: find_model(row["name"]).builder.__name__ for row in rows}
+    own = [row for row in rows if builders[row["name"]] in ours]
+    rivals = [row for row in rows if builders[row["name"]] in theirs]
+    missing = [name for name in (*ours, *theirs) if name not in builders.values()]
+    lines = [f"## {question}\n", *([f"Not among these runs: {', '.join(missing)}.\n"] if missing else [])]
+    for rival, (cost, text) in itertools.product(rivals, COSTS.items()):
+        if known := [row for row in own if row[cost] and rival[cost]]:
+            no_dearer = [row for row in known if row[cost] < EQUAL * rival[cost]]
+            nearest = min(known, key=lambda row: abs(math.log(row[cost] / rival[cost])))
+            chosen = max(no_dearer, key=lambda row: row["top1"], default=nearest)
+            lines.append(f"- {text[0].upper()}{text[1:]}: {_verdict(chosen, rival, cost)}")
+    return "\n".join(lines) + "\n"
+
+
+def _verdict(row, rival, cost):
+    gap, margin = row["top1"] - rival["top1"], 1.96 * math.hypot(row["error"], rival["error"])
+    factor = rival[cost] / row[cost]
+    if 1 / EQUAL < factor < EQUAL:
+        price = "at about equal cost"
+    else:
+        price = f"at {factor:.1f} times less cost" if factor > 1 else f"at {1 / factor:.1f} times the cost"
+    cheaper, dearer = factor >= EQUAL, factor <= 1 / EQUAL
+    if abs(gap) <= margin:
+        word = "as good for less" if cheaper else "as good for more" if dearer else "undecided"
+    elif gap > 0:
+        word = "undecided, better for more" if dearer else "yes"
+    else:
+        word = "undecided, worse for less" if cheaper else "no"
+    return f"**{word}**; {row['name']} is {gap:+.2f} ± {margin:.2f} points from {rival['name']} {price}."
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
