@@ -7,12 +7,12 @@ its port to stock layers; both take turns.
 import tempfile
 from pathlib import Path
 
-from benchmarks.naive import naive_port
-from benchmarks.networks import OURS
 from benchmarks.tflite_latency import plain_conversion
-from benchmarks.timing import in_turns, ratio, report, shown
 from keras_lightnets.export import fuse
 from keras_lightnets.kernels.export_scope import export_scope
+from tools.naive import naive_port
+from tools.networks import OURS
+from tools.timing import in_turns, ratio, report, shown
 
 ROUNDS = 3
 

@@ -11,7 +11,7 @@ import sys
 import keras
 
 import keras_lightnets as kl
-from benchmarks.timing import in_turns, ratio, report, shown
+from tools.timing import in_turns, ratio, report, shown
 
 ROUNDS = 9
 _TIMED = "import time; import keras; start = time.perf_counter(); {}; print(time.perf_counter() - start)"

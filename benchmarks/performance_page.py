@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from benchmarks.timing import RESULTS
+from tools.timing import RESULTS
 
 PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
 _HEAD = """# Performance

@@ -5,9 +5,9 @@ One forward and backward pass, batch 128, at shapes that the networks have for i
 
 import tensorflow as tf
 
-from benchmarks.naive import stock_layer
-from benchmarks.timing import in_turns, ratio, report, shown
 from keras_lightnets import layers
+from tools.naive import stock_layer
+from tools.timing import in_turns, ratio, report, shown
 
 BATCH, ROUNDS = 128, 20
 # A layer, and the height and channels of its input.

@@ -18,15 +18,15 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from benchmarks.naive import naive_port
-from benchmarks.networks import BASELINE, KERAS, OURS, authors_network
-from benchmarks.timing import BURST, report, shortest
 from keras_lightnets import complexity
 from keras_lightnets.export import to_tflite
 from keras_lightnets.export.interpreter import TFLiteModel
 from keras_lightnets.layers import ChannelShuffle, DynamicShiftMax
 from keras_lightnets.quiet import quiet
+from tools.naive import naive_port
+from tools.networks import BASELINE, KERAS, OURS, authors_network
 from tools.seeded import calibrated_scales, seed_weights
+from tools.timing import BURST, report, shortest
 
 KINDS = {"float": None, "small": "dynamic", "int8": "int8"}
 AUTHORS = ("authors' PyTorch, eager", "authors' ONNX Runtime")

@@ -11,9 +11,9 @@ import os
 import keras
 import tensorflow as tf
 
-from benchmarks.naive import naive_port
-from benchmarks.networks import BASELINE, KERAS, OURS, authors_network
-from benchmarks.timing import in_turns, ratio, report, shown
+from tools.naive import naive_port
+from tools.networks import BASELINE, KERAS, OURS, authors_network
+from tools.timing import in_turns, ratio, report, shown
 
 CLASSES = 1000
 

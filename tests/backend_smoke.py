@@ -9,9 +9,9 @@ import sys
 import keras
 import numpy as np
 
-from tests.goldens.derive import FOLDER, IMAGES, STEP, TOLERANCE, build, relative_difference
-from tests.zoo import ZOO
+from tools.goldens.derive import FOLDER, IMAGES, STEP, TOLERANCE, build, relative_difference
 from tools.seeded import seed_weights, seeded_images
+from tools.zoo import ZOO
 
 GOLDENS = {name: golden for path in FOLDER.glob("*.json") for name, golden in json.loads(path.read_text()).items()}
 

@@ -14,8 +14,8 @@ import tensorflow as tf
 
 from keras_lightnets.preprocessing import IMAGENET_STATISTICS, RAW, SYMMETRIC
 from keras_lightnets.weights import list_weights
-from tests.zoo import ZOO
 from tools.seeded import seed_weights, seeded_images
+from tools.zoo import ZOO
 
 # One variant of every builder, the cheapest.
 CASES = [

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.zoo import ZOO
+from tools.zoo import ZOO
 
 ROOT = Path(__file__).parents[1]
 # The cheapest variant of every module.

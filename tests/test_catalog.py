@@ -9,9 +9,9 @@ import pytest
 import keras_lightnets as kl
 from keras_lightnets.applications.catalog import FAMILIES
 from keras_lightnets.weights import list_weights
-from tests.zoo import ZOO
 from tools.generate_cards import FOLDER, card
 from tools.seeded import seeded_images
+from tools.zoo import ZOO
 
 RECORDS = kl.list_models()
 FIRST = {record.builder: record for record in reversed(RECORDS)}

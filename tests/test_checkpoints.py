@@ -9,9 +9,9 @@ import pytest
 import safetensors.numpy
 
 import keras_lightnets as kl
-from tests.goldens.derive import IMAGES, STEP, TOLERANCE, relative_difference
-from tests.goldens.derive_checkpoints import FILE, ROWS, images_for, inventory, save_torch, seeded
-from tests.goldens.torch_weights import checkpoint
+from tools.goldens.derive import IMAGES, STEP, TOLERANCE, relative_difference
+from tools.goldens.derive_checkpoints import FILE, ROWS, images_for, inventory, save_torch, seeded
+from tools.goldens.torch_weights import checkpoint
 from tools.seeded import run, seed_weights
 
 GOLDENS = json.loads(FILE.read_text())

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 import keras_lightnets as kl
 from keras_lightnets.cli.main import app
-from tests.goldens.torch_weights import checkpoint
+from tools.goldens.torch_weights import checkpoint
 from tools.seeded import seed_weights
 
 MODEL = "ShuffleNet-groups=3-alpha=0.5-variant=shallow"

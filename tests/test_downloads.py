@@ -17,7 +17,7 @@ import keras_lightnets as kl
 from keras_lightnets.weights import download
 from keras_lightnets.weights.registry import list_weights
 from tests.file_server import Answer, serve
-from tests.goldens.torch_weights import checkpoint
+from tools.goldens.torch_weights import checkpoint
 from tools.seeded import seed_weights
 
 CONTENT = np.random.RandomState(0).bytes(200_000)

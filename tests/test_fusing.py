@@ -14,7 +14,7 @@ from keras_lightnets.export.interpreter import TFLiteModel
 from keras_lightnets.kernels.shift_max import shift_permutation
 from keras_lightnets.layers.inference import ColumnBias
 from tests.fused_checks import TOLERANCE, check_fused, fused_difference
-from tests.goldens.derive import FOLDER
+from tools.goldens.derive import FOLDER
 from tools.seeded import calibrated_scales, run, seed_weights, seeded_images
 
 GOLDENS = {name: golden for path in FOLDER.glob("*.json") for name, golden in json.loads(path.read_text()).items()}

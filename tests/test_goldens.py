@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from tests.fused_checks import check_fused
-from tests.goldens.derive import FOLDER, IMAGES, STEP, TOLERANCE, build, relative_difference
-from tests.zoo import ZOO
+from tools.goldens.derive import FOLDER, IMAGES, STEP, TOLERANCE, build, relative_difference
 from tools.seeded import run, seed_weights, seeded_images
+from tools.zoo import ZOO
 
 GOLDENS = {name: golden for path in FOLDER.glob("*.json") for name, golden in json.loads(path.read_text()).items()}
 # MobileNets are compared with keras.applications itself, in test_mobilenets.py.

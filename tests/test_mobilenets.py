@@ -13,8 +13,8 @@ import pytest
 import keras_lightnets as kl
 from keras_lightnets.applications import mobilenet, mobilenet_v2, mobilenet_v3
 from keras_lightnets.weights import download
-from tests.zoo import ZOO
 from tools.seeded import run, seed_weights, seeded_images
+from tools.zoo import ZOO
 
 MOBILENETS = [case for case in ZOO if case.build.__name__.startswith("MobileNet")]
 BUILDERS = (kl.MobileNet, kl.MobileNetV2, kl.MobileNetV3Large, kl.MobileNetV3Small)

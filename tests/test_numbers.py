@@ -5,8 +5,8 @@ import inspect
 import pytest
 
 import keras_lightnets as kl
-from tests.goldens.derive import build
-from tests.zoo import ZOO
+from tools.goldens.derive import build
+from tools.zoo import ZOO
 
 
 def test_the_table_covers_the_public_builders():

@@ -7,7 +7,7 @@ import pytest
 
 import keras_lightnets as kl
 from keras_lightnets.weights import list_weights, name_maps, registry
-from tests.zoo import ZOO
+from tools.zoo import ZOO
 
 BUILDERS = {case.build.__name__ for case in ZOO}
 # Those of the package itself are tested in test_released.py.

@@ -9,10 +9,10 @@ import pytest
 import keras_lightnets as kl
 from keras_lightnets.applications import shufflenet, shufflenet_v2
 from keras_lightnets.layers import ChannelShuffle, ChannelSplit
-from tests.goldens.derive import FOLDER, IMAGES, STEP, TOLERANCE, build, relative_difference
-from tests.goldens.megvii import shufflenet_reference as megvii
-from tests.goldens.megvii import shufflenet_v2_reference as megvii_v2
-from tests.goldens.torchvision import shufflenet_v2_reference as torchvision_v2
+from tools.goldens.derive import FOLDER, IMAGES, STEP, TOLERANCE, build, relative_difference
+from tools.goldens.megvii import shufflenet_reference as megvii
+from tools.goldens.megvii import shufflenet_v2_reference as megvii_v2
+from tools.goldens.torchvision import shufflenet_v2_reference as torchvision_v2
 from tools.seeded import run, seed_weights, seeded_images
 
 

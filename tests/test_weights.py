@@ -12,7 +12,7 @@ import safetensors.numpy
 
 import keras_lightnets as kl
 from keras_lightnets.weights import load_safetensors, readers, save_safetensors
-from tests.goldens.torch_weights import checkpoint
+from tools.goldens.torch_weights import checkpoint
 from tools.seeded import run, seed_weights, seeded_images
 
 SHAPE = (32, 32, 3)

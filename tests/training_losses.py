@@ -9,8 +9,8 @@ import sys
 import keras
 import numpy as np
 
-from benchmarks.naive import naive_port
-from benchmarks.networks import OURS
+from tools.naive import naive_port
+from tools.networks import OURS
 from tools.seeded import calibrated_scales, seed_weights, seeded_images
 
 # Small steps: rounding grows from step to step, the faster the larger they are.

@@ -10,7 +10,6 @@ import statistics
 import sys
 from pathlib import Path
 
-from benchmarks.timing import BURST, machine, shortest
 from keras_lightnets.applications.catalog import find_model
 from keras_lightnets.errors import UserError
 from keras_lightnets.evaluation.drawing import draw_costs, on_front
@@ -19,6 +18,7 @@ from keras_lightnets.export.interpreter import TFLiteModel
 from keras_lightnets.files import write_csv
 from keras_lightnets.training.compare import read_runs
 from tools import DOCS
+from tools.timing import BURST, machine, shortest
 
 PAGE = DOCS / "study.md"
 FILES = DOCS / "study"

@@ -1,10 +1,10 @@
 """Derives the golden outputs from the reference implementations, where PyTorch is installed.
 
-    KERAS_BACKEND=torch python -m tests.goldens.derive micronet --source CLONE_OF_THE_AUTHORS_REPOSITORY
+    KERAS_BACKEND=torch python -m tools.goldens.derive micronet --source CLONE_OF_THE_AUTHORS_REPOSITORY
 
 runs the reference networks and ours with the same seeded weights on the same seeded images, stops unless all logits
 agree within 1e-4 of their range, and writes every 25th reference logit to `tests/goldens/<family>.json`. The module
-`tests/goldens/<family>_reference.py` says what to clone or install. A family in a folder, such as `megvii/shufflenet`,
+`tools/goldens/<family>_reference.py` says what to clone or install. A family in a folder, such as `megvii/shufflenet`,
 is a private form of a network that fits other weights; its module lists its own `CASES`.
 """
 
@@ -15,11 +15,11 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.goldens.torch_weights import logits
-from tests.zoo import ZOO
+from tools.goldens.torch_weights import logits
 from tools.seeded import calibrated_scales, seed_weights, seeded_images
+from tools.zoo import ZOO
 
-FOLDER = Path(__file__).parent
+FOLDER = Path(__file__).parents[2] / "tests" / "goldens"
 # Rectangular, so that a swap of height and width shows, and small, so that every border does.
 IMAGES = (2, 64, 96, 3)
 STEP = 25
@@ -57,7 +57,7 @@ def main():
     parser.add_argument("family")
     parser.add_argument("--source", type=Path, help="clone of the reference repository, if it is not a package")
     arguments = parser.parse_args()
-    reference = importlib.import_module(f"tests.goldens.{arguments.family.replace('/', '.')}_reference")
+    reference = importlib.import_module(f"tools.goldens.{arguments.family.replace('/', '.')}_reference")
     cases = getattr(reference, "CASES", None) or [c for c in ZOO if c.build.__module__ in reference.MODULES]
     goldens = {case.id: derive(case, reference, arguments.source) for case in cases}
     lines = [f"{json.dumps(name)}: {json.dumps(golden)}" for name, golden in goldens.items()]

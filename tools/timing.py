@@ -12,7 +12,7 @@ from pathlib import Path
 import rich.console
 import rich.table
 
-RESULTS = Path(__file__).with_name("results")
+RESULTS = Path(__file__).parents[1] / "benchmarks" / "results"
 # Runs of one thing before it is the turn of the next.
 BURST = 10
 

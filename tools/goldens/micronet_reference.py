@@ -2,7 +2,7 @@
 
 import sys
 
-from tests.goldens.torch_weights import Reference
+from tools.goldens.torch_weights import Reference
 
 MODULES = ("keras_lightnets.applications.micronet",)
 

@@ -5,7 +5,7 @@ Needs torch and timm; ReXNet has to agree with timm's too.
 
 import sys
 
-from tests.goldens.torch_weights import Reference
+from tools.goldens.torch_weights import Reference
 
 MODULES = ("keras_lightnets.applications.rexnet",)
 

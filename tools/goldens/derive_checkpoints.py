@@ -1,7 +1,7 @@
 """Derives what our builders must say with checkpoints of others, where their networks are installed.
 
-    KERAS_BACKEND=torch python -m tests.goldens.derive_checkpoints torch --micronet CLONE --rexnet CLONE --megvii CLONE
-    TF_USE_LEGACY_KERAS=1 python -m tests.goldens.derive_checkpoints tf2cv
+    KERAS_BACKEND=torch python -m tools.goldens.derive_checkpoints torch --micronet CLONE --rexnet CLONE --megvii CLONE
+    TF_USE_LEGACY_KERAS=1 python -m tools.goldens.derive_checkpoints tf2cv
 
 Each reference network (the modules beside this one say what to clone or install; tf2cv==0.0.18 with tf_keras) gets
 seeded weights and saves them as its authors do; `weights=PATH` reads that file. The run stops unless the logits agree
@@ -23,8 +23,8 @@ import numpy as np
 
 import keras_lightnets as kl
 from keras_lightnets.preprocessing import IMAGENET_STATISTICS
-from tests.goldens.derive import FOLDER, IMAGES, STEP, TOLERANCE, relative_difference
-from tests.goldens.torch_weights import Reference, checkpoint, logits
+from tools.goldens.derive import FOLDER, IMAGES, STEP, TOLERANCE, relative_difference
+from tools.goldens.torch_weights import Reference, checkpoint, logits
 from tools.seeded import seed_weights, seeded_images
 
 FILE = FOLDER / "publishers" / "checkpoints.json"
@@ -84,7 +84,7 @@ ROWS = (
 
 def reference_module(row):
     """The golden module of a row."""
-    return importlib.import_module(f"tests.goldens.{row.module}_reference")
+    return importlib.import_module(f"tools.goldens.{row.module}_reference")
 
 
 def seeded(row):
@@ -135,7 +135,7 @@ def by_torch(row, model, arrays, pixels, path, sources):
     """Runs a PyTorch network and saves its state; returns logits and inventory."""
     case = next((c for c in getattr(reference_module(row), "CASES", ()) if c.id == row.golden), None)
     if case is None:
-        case = next(c for c in importlib.import_module("tests.zoo").ZOO if c.id == row.golden)
+        case = next(c for c in importlib.import_module("tools.zoo").ZOO if c.id == row.golden)
     for name in ("network", "blocks"):  # what both of megvii's repositories name their modules
         sys.modules.pop(name, None)
     networks = reference_module(row).networks(case, sources.get(row.module.split(".")[0]))
@@ -165,7 +165,8 @@ def by_tf2cv(row, model, arrays, pixels, path, sources):
         for layer in file.attrs["layer_names"]:
             for tensor in file[layer].attrs["weight_names"]:
                 file[layer][tensor][...] = ours.pop(without_scopes(tensor.removesuffix(":0")))
-    assert not ours, list(ours)
+    if ours:
+        raise SystemExit(f"not matched: {list(ours)}")
     network.load_weights(plain)
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.write(plain, plain.name)

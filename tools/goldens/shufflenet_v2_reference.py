@@ -1,6 +1,6 @@
 """pytorchcv's ShuffleNetV2b (pip install pytorchcv==0.0.73): strided units keep their input, as the paper's do."""
 
-from tests.goldens.torch_weights import Reference
+from tools.goldens.torch_weights import Reference
 
 MODULES = ("keras_lightnets.applications.shufflenet_v2",)
 

@@ -1,8 +1,8 @@
 """torchvision's ShuffleNet V2 (pip install torchvision), whose strided units give each branch half of the output."""
 
 from keras_lightnets.applications.shufflenet_v2 import TORCHVISION, _shufflenet_v2
-from tests.goldens.torch_weights import Reference
-from tests.zoo import Case
+from tools.goldens.torch_weights import Reference
+from tools.zoo import Case
 
 _SOURCE = "torchvision shufflenet_v2_*, forward hooks on Conv2d and Linear"
 

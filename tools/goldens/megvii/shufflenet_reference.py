@@ -3,8 +3,8 @@
 import sys
 
 from keras_lightnets.applications.shufflenet import MEGVII, _shufflenet, config
-from tests.goldens.torch_weights import Reference
-from tests.zoo import Case
+from tools.goldens.torch_weights import Reference
+from tools.zoo import Case
 
 _SOURCE = "megvii-model/ShuffleNet-Series at commit aa91feb plus a bias of the classifier, forward hooks"
 

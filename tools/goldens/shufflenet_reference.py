@@ -1,6 +1,6 @@
 """pytorchcv's ShuffleNet (pip install pytorchcv==0.0.73), which has the paper's order of channels."""
 
-from tests.goldens.torch_weights import Reference
+from tools.goldens.torch_weights import Reference
 
 MODULES = ("keras_lightnets.applications.shufflenet",)
 

@@ -1,0 +1,1 @@
+"""The authors' networks, run with our weights: what the goldens come from."""
