@@ -9,8 +9,8 @@ import time
 import keras
 import tensorflow as tf
 
+from keras_lightnets.data.opening import open_data
 from keras_lightnets.data.pipeline import training_batches
-from keras_lightnets.data.sources import open_data
 from keras_lightnets.training import load_recipe, models
 from keras_lightnets.training.optimizers import make_optimizer
 

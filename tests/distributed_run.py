@@ -11,7 +11,7 @@ import numpy as np
 import rich.console
 import tensorflow as tf
 
-from keras_lightnets.data.sources import Data, arrays
+from keras_lightnets.data.source import Data, arrays
 from keras_lightnets.training import models
 from keras_lightnets.training.checkpoint import Checkpoint
 from keras_lightnets.training.config import make_config

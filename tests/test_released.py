@@ -12,7 +12,7 @@ import pytest
 
 import keras_lightnets as kl
 from keras_lightnets.applications.catalog import find_model
-from keras_lightnets.data.sources import open_data
+from keras_lightnets.data.opening import open_data
 from keras_lightnets.evaluation.measures import predict_source, summarize
 from keras_lightnets.export.interpreter import TFLiteModel
 from keras_lightnets.training.config import make_config

@@ -9,10 +9,11 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from keras_lightnets.cli.main import app
-from keras_lightnets.data.pipeline import evaluation_batches, evaluation_steps, training_batches
-from keras_lightnets.data.sources import arrays, open_data
+from keras_lightnets.data.opening import open_data
+from keras_lightnets.data.pipeline import Evaluation, evaluation_batches, evaluation_steps, training_batches
+from keras_lightnets.data.source import arrays
 from keras_lightnets.errors import UserError
-from keras_lightnets.training.config import Config, Evaluation, make_config
+from keras_lightnets.training.config import Config, make_config
 from tests.photos import TINY, write_images
 
 AUGMENTED = {"randaugment": 9.0, "erasing": 0.5, "mixup": 0.2, "cutmix": 1.0, "jitter": 0.4}

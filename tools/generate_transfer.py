@@ -17,14 +17,15 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_lightnets.data.pipeline import evaluation_batches, training_batches
-from keras_lightnets.data.sources import arrays, open_data
+from keras_lightnets.data.opening import open_data
+from keras_lightnets.data.pipeline import Evaluation, evaluation_batches, training_batches
+from keras_lightnets.data.source import arrays
 from keras_lightnets.evaluation.drawing import draw_transfer
 from keras_lightnets.evaluation.measures import predict_source, standard_error
 from keras_lightnets.files import write_json
 from keras_lightnets.preprocessing import RAW
 from keras_lightnets.training import models
-from keras_lightnets.training.config import Config, Evaluation
+from keras_lightnets.training.config import Config
 from keras_lightnets.training.optimizers import learning_rate, make_optimizer
 from tools import DOCS
 

@@ -1,9 +1,21 @@
 """From a `Source` to the batches of a run: the same ones for the same seed, epoch and position."""
 
+from typing import NamedTuple
+
 import tensorflow as tf
 
 from keras_lightnets.data.augmentation import BatchAugmentation, RandAugment, central_square, fold, random_crop
 from keras_lightnets.errors import UserError
+from keras_lightnets.preprocessing import Preprocessing
+
+
+class Evaluation(NamedTuple):
+    """How images are shown to a network that is not trained: side, share of the short side, pixels, images per step."""
+
+    size: int
+    crop: float
+    preprocessing: Preprocessing
+    batch_size: int
 
 
 def steps_per_epoch(source, config):

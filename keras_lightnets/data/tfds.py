@@ -4,7 +4,7 @@ import importlib.util
 
 import tensorflow as tf
 
-from keras_lightnets.data.sources import Source, first_line, make_data, sequential
+from keras_lightnets.data.source import Source, first_line, make_data, sequential
 from keras_lightnets.errors import UserError
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from keras_lightnets.data.sources import Source, first_line, make_data, sequential
+from keras_lightnets.data.source import Source, first_line, make_data, sequential
 from keras_lightnets.errors import UserError
 
 

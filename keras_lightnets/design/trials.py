@@ -12,13 +12,12 @@ import rich.console
 import rich.progress
 import tensorflow as tf
 
-from keras_lightnets.data.pipeline import evaluation_batches
-from keras_lightnets.data.sources import open_data
+from keras_lightnets.data.opening import open_data
+from keras_lightnets.data.pipeline import Evaluation, evaluation_batches
 from keras_lightnets.design.worker import BATCH, prepare_process, read, train
 from keras_lightnets.errors import UserError
 from keras_lightnets.files import replacing, write_json
 from keras_lightnets.preprocessing import RAW
-from keras_lightnets.training.config import Evaluation
 
 _HOLDOUT = 0.1
 

@@ -5,14 +5,14 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from keras_lightnets.data.sources import open_data
+from keras_lightnets.data.opening import open_data
+from keras_lightnets.data.pipeline import Evaluation
 from keras_lightnets.errors import UserError
 from keras_lightnets.evaluation.drawing import draw_confusion, require_matplotlib
 from keras_lightnets.evaluation.measures import class_table, confusion_matrix, predict_source, summarize
 from keras_lightnets.export.interpreter import TFLiteModel
 from keras_lightnets.files import read_metadata, write_csv, write_json
 from keras_lightnets.preprocessing import Preprocessing
-from keras_lightnets.training.config import Evaluation
 
 _BATCH = 64
 

@@ -5,24 +5,14 @@ import difflib
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 from keras_lightnets.applications.catalog import find_model
+from keras_lightnets.data.pipeline import Evaluation
 from keras_lightnets.errors import UserError
-from keras_lightnets.preprocessing import Preprocessing
 
 RECIPES = Path(__file__).parent / "recipes"
 STRATEGIES = ("auto", "none", "mirrored", "multiworker", "tpu")
 _CHOICES = {"optimizer": ("sgd", "rmsprop", "adamw"), "schedule": ("cosine", "linear", "step")}
-
-
-class Evaluation(NamedTuple):
-    """How images are shown to a network that is not trained: side, share of the short side, pixels, images per step."""
-
-    size: int
-    crop: float
-    preprocessing: Preprocessing
-    batch_size: int
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import keras
 import rich.console
 
 from keras_lightnets.data.folder import decode, read_folder
-from keras_lightnets.data.sources import Data, arrays
+from keras_lightnets.data.source import Data, arrays
 from keras_lightnets.errors import UserError
 from keras_lightnets.evaluation.drawing import require_matplotlib
 from keras_lightnets.training import models

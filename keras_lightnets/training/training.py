@@ -7,8 +7,8 @@ from pathlib import Path
 import keras
 import rich.console
 
+from keras_lightnets.data.opening import open_data
 from keras_lightnets.data.pipeline import steps_per_epoch
-from keras_lightnets.data.sources import open_data
 from keras_lightnets.errors import UserError
 from keras_lightnets.release.releasing import check_name, released_path
 from keras_lightnets.release.releasing import release as release_run
