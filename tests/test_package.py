@@ -3,15 +3,20 @@
 import json
 import logging
 import os
+import shutil
 import subprocess
 import sys
+import venv
+import zipfile
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
+import keras_lightnets as kl
 from keras_lightnets.cli.main import app
 from keras_lightnets.quiet import quiet
+from tests.public_names import missing_names
 
 ROOT = Path(__file__).parents[1]
 NOT_NEEDED = (
@@ -23,30 +28,50 @@ NOT_NEEDED = (
 )
 
 
-def _python(code, cwd, **environment):
-    result = subprocess.run(
-        [sys.executable, "-c", code], cwd=cwd, capture_output=True, text=True, env={**os.environ, **environment}
-    )
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory):
+    """The files that git would hand to somebody else, untouched by builds of this folder."""
+    if not (ROOT / ".git").exists():
+        pytest.skip("not a clone of the repository")
+    files = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    names = subprocess.run(files, check=True, capture_output=True, text=True, cwd=ROOT).stdout.split("\0")
+    folder = tmp_path_factory.mktemp("clone")
+    for name in filter(None, names):
+        if os.path.lexists(ROOT / name):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(ROOT / name, folder / name, follow_symlinks=False)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory):
+    """The Python of an empty environment, which finds the packages of this one too."""
+    folder = tmp_path_factory.mktemp("environment")
+    venv.create(folder)
+    (site,) = folder.glob("lib/python*/site-packages")
+    (site / "others.pth").write_text("\n".join(path for path in sys.path if path.endswith("site-packages")))
+    return folder / "bin" / "python"
+
+
+def _run(cwd, *command, **environment):
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    result = subprocess.run(command, cwd=cwd, capture_output=True, text=True, env={**kept, **environment})
     assert result.returncode == 0, result.stderr
-    return result
+    return result.stdout
 
 
-def test_wheel_works_from_another_directory(tmp_path):
-    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
-    subprocess.run([*command, "--wheel-dir", str(tmp_path), str(ROOT)], check=True, capture_output=True, cwd=tmp_path)
+def _install(python, *arguments):
+    pip = [sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--no-deps", "--no-build-isolation"]
+    _run(python.parent, *pip, "--force-reinstall", *arguments)
+
+
+def test_wheel_works_from_another_directory(clone, environment, tmp_path):
+    wheel = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir"]
+    _run(tmp_path, *wheel, tmp_path, clone)
     (wheel,) = tmp_path.glob("keras_lightnets-*.whl")
-    site = tmp_path / "site"
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(site), str(wheel)]
-    subprocess.run(command, check=True, capture_output=True, cwd=tmp_path)
-    assert sorted(path.name for path in site.iterdir() if not path.name.endswith(".dist-info")) == [
-        "bin",
-        "keras_lightnets",
-    ]
-    for name in ("training/recipes/cifar10.toml", "design/rank_curves.csv"):
-        assert (site / "keras_lightnets" / name).is_file()
-    released = json.loads((ROOT / "saved_models" / "manifest.json").read_text())
-    weights = [path.parent.name for path in (site / "keras_lightnets" / "saved_models").rglob("*.weights.h5")]
-    assert sorted(weights) == sorted(released)
+    tops = {name.split("/")[0] for name in zipfile.ZipFile(wheel).namelist()}
+    assert {name for name in tops if not name.endswith(".dist-info")} == {"keras_lightnets"}
+    _install(environment, wheel)
     code = """
 import json, sys
 import keras_lightnets as kl
@@ -59,13 +84,33 @@ print(json.dumps({
     "modules": sorted(sys.modules),
 }))
 """
-    result = _python(code, tmp_path, PYTHONPATH=str(site))
-    found = json.loads(result.stdout)
-    assert Path(found["file"]).is_relative_to(site)
+    found = json.loads(_run(tmp_path, environment, "-c", code))
+    house = Path(found["file"]).parent
+    assert house.is_relative_to(environment.parents[1])
     assert found["parameters"] == 128_910
     assert found["labels"] == ["n02504458", "African_elephant"]
     assert found["classes"] == 10
     assert not set(NOT_NEEDED) & set(found["modules"])
+    for name in ("training/recipes/cifar10.toml", "design/rank_curves.csv"):
+        assert (house / name).is_file()
+    released = json.loads((ROOT / "saved_models" / "manifest.json").read_text())
+    weights = [path.parent.name for path in (house / "saved_models").rglob("*.weights.h5")]
+    assert sorted(weights) == sorted(released)
+    names = json.loads(_run(tmp_path, environment, ROOT / "tests" / "public_names.py"))
+    assert names == {"file": found["file"], "missing": []}
+
+
+def test_clone_and_editable_install_work_from_another_directory(clone, environment, tmp_path):
+    code = "import keras_lightnets as kl; print(kl.__file__, len(kl.list_models()))"
+    expected = f"{clone}/keras_lightnets/__init__.py {len(kl.list_models())}\n"
+    assert _run(tmp_path, sys.executable, "-c", code, PYTHONPATH=str(clone)) == expected
+    _install(environment, "--editable", clone)
+    assert _run(tmp_path, environment, "-c", code) == expected
+    assert "MicroNetM0" in _run(tmp_path, environment.with_name("keras-lightnets"), "list")
+
+
+def test_every_public_name_of_0_1_0_is_here():
+    assert missing_names() == []
 
 
 def test_commands_have_help_and_a_wrong_option_is_one_line():
