@@ -6,7 +6,8 @@ import re
 import pytest
 
 import keras_lightnets as kl
-from keras_lightnets.weights import list_weights, name_maps, registry
+from keras_lightnets.weights import list_weights, name_maps
+from keras_lightnets.weights.records import record as records
 from tools.zoo import ZOO
 
 BUILDERS = {case.build.__name__ for case in ZOO}
@@ -17,7 +18,7 @@ PUBLISHED = [record for record in list_weights() if not record.shipped]
 @pytest.mark.parametrize("builder", sorted(BUILDERS))
 def test_records_are_complete(builder):
     for record in (record for record in PUBLISHED if record.builder == builder):
-        known = [registry.identity(case.kwargs) for case in ZOO if case.build.__name__ == builder]
+        known = [records.identity(case.kwargs) for case in ZOO if case.build.__name__ == builder]
         assert record.arguments in known, "no such network"
         assert re.fullmatch(r"[\w.]+/[\w.-]+", record.name)
         ending = {"h5": ".h5", "h5 in zip": ".h5.zip", "pth": ".pth", "pth in zip": ".pth.zip"}.get(record.format)
@@ -36,7 +37,7 @@ def test_records_are_complete(builder):
         assert set(record.unverified) <= {*record._fields, "reachable", "layout"}
         assert record.licence and record.page.startswith("https://")
         assert record.classes in (1000, 11821) and 96 <= record.input_size <= 224
-        assert record.preprocessing in (registry.IMAGENET, registry.SYMMETRIC, registry.INSIDE, registry.RAW_BGR)
+        assert record.preprocessing in (records.IMAGENET, records.SYMMETRIC, records.INSIDE, records.RAW_BGR)
         assert (record.top1 is None) == (record.top1_source is None)
         assert record.top1 is None or 37 < record.top1 < 85
         assert record.urls or not record.imagenet

@@ -76,8 +76,10 @@ def test_formats_of_our_own(trained, tmp_path):
 def test_other_classes_are_said_so(trained, tmp_path):
     trained.save_weights(tmp_path / "ten.weights.h5")
     message = "shufflenet_shallow_g3_0.25: the classifier for 7 classes is fresh, .* in logits: .*ten.* has 10 classes"
-    with pytest.warns(UserWarning, match=message):
+    with pytest.warns(UserWarning, match=message) as caught:
         model = shufflenet(classes=7, weights=tmp_path / "ten.weights.h5")
+    # The line above all of the package and of Keras.
+    assert [warning.filename for warning in caught] == [__file__]
     assert model.output_shape == (None, 7)
     assert_same(model, trained, but=("logits",))
     # A backbone has no classifier to go on with.
@@ -105,8 +107,9 @@ def test_other_channels(trained, tmp_path):
     kernel = trained.get_layer("stem_conv").kernel.numpy()
     grey = shufflenet(classes=10, weights=path, input_shape=(32, 32, 1))
     np.testing.assert_allclose(grey.get_layer("stem_conv").kernel, kernel.sum(axis=2, keepdims=True), rtol=1e-6)
-    with pytest.warns(UserWarning, match="usually expects 1 or 3 input channels"):
+    with pytest.warns(UserWarning, match="usually expects 1 or 3 input channels") as caught:
         five = shufflenet(classes=10, weights=path, input_shape=(32, 32, 5)).get_layer("stem_conv").kernel.numpy()
+    assert [warning.filename for warning in caught] == [__file__]
     np.testing.assert_array_equal(five[:, :, :3], kernel)
     assert not five[:, :, 3:].any()
     with (

@@ -2,15 +2,19 @@
 
 import math
 import numbers
-import warnings
 
 import keras
 
+from keras_lightnets.warning import warn
 from keras_lightnets.weights import download
-from keras_lightnets.weights.load import load
+from keras_lightnets.weights.load import Head, load
 from keras_lightnets.weights.opening import open_source
 from keras_lightnets.weights.records.keras import keras_record
 
+HEAD = Head(
+    ("fc", "fc_bn", "conv_2", "conv_preds", "logits", "logits_bn", "predictions"),
+    classes=("conv_preds", "logits", "logits_bn", "predictions"),
+)
 # Of ImageNet, and the default of every builder.
 _CLASSES = 1000
 
@@ -151,10 +155,9 @@ def image_input(input_tensor, input_shape, include_top, default_size=224, min_si
             f"If `include_top` is True, you should specify a static `input_shape`. Received: input_shape={input_shape}"
         )
     if channels not in (1, 3) and default_size is not None:
-        warnings.warn(
+        warn(
             f"This model usually expects 1 or 3 input channels. However, it was passed an input_shape with {channels} "
-            "input channels.",
-            stacklevel=4,
+            "input channels."
         )
     return keras.Input(shape=input_shape) if input_tensor is None else input_tensor
 
@@ -194,7 +197,7 @@ def finish(inputs, outputs, name, source, donor=None):
                 model.get_layer(layer.name).set_weights(layer.get_weights())
     elif source is not None:
         before = [] if any(inputs is start for start in starts) else keras.Model(starts, inputs).layers
-        load(source, [layer for layer in model.layers if layer not in before], name)
+        load(source, [layer for layer in model.layers if layer not in before], name, HEAD)
     return model
 
 

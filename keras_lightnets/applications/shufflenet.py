@@ -36,6 +36,7 @@ from keras_lightnets.applications.decoding import decode_predictions as decode_p
 from keras_lightnets.errors import UserError
 from keras_lightnets.layers import BatchNormalization, ChannelShuffle, GroupedConv2D
 from keras_lightnets.preprocessing import IMAGENET_STATISTICS
+from keras_lightnets.weights.name_maps import ORDER_MARKS
 
 preprocess_input = IMAGENET_STATISTICS
 
@@ -150,8 +151,7 @@ def stem(x, filters, source):
         # Pixels in units of the standard deviation; the first kernel has the deviation and the order of the channels.
         mean, std = preprocess_input
         x = layers.Rescaling(1.0, [m / s for m, s in zip(mean, std, strict=True)], name="add_mean")(x)
-    # The name tells files of weights apart: see `weights.source`.
-    x = layers.ZeroPadding2D(1, name=f"{order}_stem_pad" if order else "stem_pad")(x)
+    x = layers.ZeroPadding2D(1, name=ORDER_MARKS.get(order, "stem_pad"))(x)
     x = layers.Conv2D(filters, 3, strides=2, use_bias=False, kernel_initializer=normal(0.01), name="stem_conv")(x)
     x = batch_norm("stem_bn")(x)
     x = layers.ReLU(name="stem_relu")(x)

@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 
 from keras_lightnets.applications.catalog import find_model
+from keras_lightnets.applications.contract import HEAD
 from keras_lightnets.complexity import complexity
 from keras_lightnets.errors import UserError
 from keras_lightnets.files import replacing
 from keras_lightnets.version import __version__
-from keras_lightnets.weights.load import CLASSES
 from keras_lightnets.weights.opening import open_source
 from keras_lightnets.weights.registry import list_weights
 from keras_lightnets.weights.safetensors import save_safetensors
@@ -103,7 +103,7 @@ def _classes(source):
     if layout:
         found = [array for name, array in arrays.items() if name.startswith(layout.head)]
         return found[-1].shape[-1 if layout.keras or found[-1].ndim == 1 else 0] if found else None
-    found = [array for name, array in arrays.items() if name.split("/")[0] in CLASSES]
+    found = [array for name, array in arrays.items() if name.split("/")[0] in HEAD.classes]
     return found[-1].shape[-1] if found else None
 
 

@@ -16,13 +16,13 @@ from keras_lightnets.files import replacing, write_json
 from keras_lightnets.preprocessing import IMAGENET_STATISTICS, RAW, SYMMETRIC
 from keras_lightnets.training.card import released_card
 from keras_lightnets.training.config import make_config
-from keras_lightnets.weights import registry
+from keras_lightnets.weights.records import record as records
 from keras_lightnets.weights.records.shipped import WEIGHTS
 
 # The float file of half the size, as fast as that of float32.
 _EXPORTS = ("model_float16.tflite", "model_int8.tflite")
 _LARGEST_LOSS = 0.01
-_PREPROCESSING = {IMAGENET_STATISTICS: registry.IMAGENET, SYMMETRIC: registry.SYMMETRIC, RAW: registry.INSIDE}
+_PREPROCESSING = {IMAGENET_STATISTICS: records.IMAGENET, SYMMETRIC: records.SYMMETRIC, RAW: records.INSIDE}
 
 
 def released_path(run, folder):

@@ -2,18 +2,22 @@
 
 import importlib
 
-from keras_lightnets.weights.registry import WeightRecord as WeightRecord
+from keras_lightnets.weights.records.record import WeightRecord as WeightRecord
 from keras_lightnets.weights.registry import list_weights as list_weights
-from keras_lightnets.weights.safetensors import load_safetensors as load_safetensors
-from keras_lightnets.weights.safetensors import save_safetensors as save_safetensors
 
-# These know the builders, which themselves read weights; they are imported at first use.
-_LAZY = {"convert": "conversion", "from_hub": "hub", "push_to_hub": "hub"}
+# Imported at first use: these need Keras, and those of `release` the builders, which themselves read weights.
+_LAZY = {
+    "load_safetensors": "keras_lightnets.weights.safetensors",
+    "save_safetensors": "keras_lightnets.weights.safetensors",
+    "convert": "keras_lightnets.release.conversion",
+    "from_hub": "keras_lightnets.release.hub",
+    "push_to_hub": "keras_lightnets.release.hub",
+}
 
 
 def __getattr__(name):
     if name in _LAZY:
-        return getattr(importlib.import_module(f"keras_lightnets.release.{_LAZY[name]}"), name)
+        return getattr(importlib.import_module(_LAZY[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

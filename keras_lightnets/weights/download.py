@@ -5,20 +5,19 @@ Files go to Keras' cache, `$KERAS_HOME/models` or `~/.keras/models`. Environment
 `KERAS_LIGHTNETS_OFFLINE=1`, which takes files from the cache only and opens no connection.
 """
 
-import contextlib
 import hashlib
 import http.client
 import os
 import shutil
-import socket
-import sys
 import tempfile
 import time
 import urllib.error
 import urllib.parse
+import urllib.request
 from pathlib import Path
 
-import keras
+import rich.console
+import rich.progress
 
 from keras_lightnets.errors import UserError
 from keras_lightnets.weights.readers import unzipped
@@ -27,6 +26,7 @@ from keras_lightnets.weights.records import shipped
 ATTEMPTS = 3
 PAUSE = 0.5  # seconds before the second attempt, doubled before each further one
 TIMEOUT = 30  # seconds without a byte
+CHUNK = 1 << 16  # bytes
 
 
 def cached(record):
@@ -95,22 +95,50 @@ def _download(url, path, record):
     """Downloads to a folder of its own beside `path`, checks, and renames: other processes see whole files only."""
     for attempt in range(1, ATTEMPTS + 1):
         folder = tempfile.mkdtemp(prefix=".partial-", dir=path.parent)
+        partial = Path(folder) / record.file
         try:
-            with _timeout(), contextlib.redirect_stdout(sys.stderr):
-                partial = keras.utils.get_file(record.file, url, cache_dir=folder, cache_subdir=".")
+            _stream(url, partial)
             if not (reason := _mismatch(partial, record)):
                 os.replace(partial, path)
                 return
             reason, passing = f"the file at {url} {reason}", True
-        except Exception as error:  # Keras raises plain exceptions
-            reason, passing = str(error), _is_passing(error.__context__ or error)
-            if url not in reason:
-                reason = f"URL fetch failure on {url}: {reason}"
+        except (OSError, http.client.HTTPException) as error:
+            reason, passing = f"URL fetch failure on {url}: {_said(error)}", _is_passing(error)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
         if attempt == ATTEMPTS or not passing:
             raise UserError(f"{reason} (attempt {attempt} of {ATTEMPTS})")
         time.sleep(PAUSE * 2 ** (attempt - 1))
+
+
+def _stream(url, path):
+    """Writes what an address serves to a file, with its progress on standard error."""
+    with (
+        urllib.request.urlopen(url, timeout=TIMEOUT) as answer,
+        path.open("wb") as file,
+        rich.progress.Progress(
+            rich.progress.TextColumn("{task.description}"),
+            rich.progress.BarColumn(),
+            rich.progress.DownloadColumn(),
+            rich.progress.TimeRemainingColumn(),
+            console=rich.console.Console(stderr=True),
+            redirect_stdout=False,
+            redirect_stderr=False,
+        ) as progress,
+    ):
+        size = getattr(answer, "length", None)
+        task = progress.add_task(path.name, total=size)
+        while chunk := answer.read(CHUNK):
+            file.write(chunk)
+            progress.advance(task, len(chunk))
+    if size and path.stat().st_size < size:
+        raise urllib.error.ContentTooShortError(f"got only {path.stat().st_size} out of {size} bytes", None)
+
+
+def _said(error):
+    if isinstance(error, urllib.error.HTTPError):
+        return f"{error.code} -- {error.msg}"
+    return str(getattr(error, "reason", error)) or type(error).__name__
 
 
 def _is_passing(error):
@@ -122,17 +150,6 @@ def _is_passing(error):
     if isinstance(error, urllib.error.URLError):
         return isinstance(error.reason, TimeoutError | ConnectionResetError)
     return isinstance(error, TimeoutError | ConnectionError | http.client.HTTPException)
-
-
-@contextlib.contextmanager
-def _timeout():
-    """Keras' download would wait for ever."""
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(TIMEOUT)
-    try:
-        yield
-    finally:
-        socket.setdefaulttimeout(before)
 
 
 def _mismatch(path, record):

@@ -1,7 +1,6 @@
 """Gives a network the weights of a file: every tensor and every variable once, or nothing at all."""
 
 import re
-import warnings
 from typing import NamedTuple
 
 import keras
@@ -10,10 +9,9 @@ import numpy as np
 from keras_lightnets.errors import UserError
 from keras_lightnets.layers import AxialDepthwiseConv2D
 from keras_lightnets.preprocessing import IMAGENET_STATISTICS
+from keras_lightnets.warning import warn
+from keras_lightnets.weights.name_maps import LAYOUTS
 
-# Layers of the classifiers of all builders, and those among them that are as wide as there are classes.
-HEAD = ("fc", "fc_bn", "conv_2", "conv_preds", "logits", "logits_bn", "predictions")
-CLASSES = ("conv_preds", "logits", "logits_bn", "predictions")
 # PyTorch's names of Keras' variables.
 _TORCH = {
     "kernel": "weight",
@@ -23,6 +21,13 @@ _TORCH = {
     "moving_mean": "running_mean",
     "moving_variance": "running_var",
 }
+
+
+class Head(NamedTuple):
+    """The layers of a classifier, by name."""
+
+    layers: tuple[str, ...]
+    classes: tuple[str, ...]  # those among them that are as wide as there are classes
 
 
 class Target(NamedTuple):
@@ -57,7 +62,7 @@ def targets(layers):
     return found
 
 
-def load(source, layers, name, adapt=True):
+def load(source, layers, name, head=None):
     """Assigns the weights of a file to the variables of layers.
 
     Where the file has another number of classes, the layers of that width keep their random weights, and a warning
@@ -68,7 +73,8 @@ def load(source, layers, name, adapt=True):
         source: `Source`.
         layers: the layers of the network, in order.
         name: str, name of the network for messages.
-        adapt: whether other classes and channels than the file's are fine. Defaults to True.
+        head: `Head` of the network, with or without which the file may be. Defaults to None: the file has to fit as it
+            is, other classes and channels are refused.
 
     Raises:
         UserError: if any other tensor or variable is missing, left over, or of another shape. Nothing is assigned.
@@ -89,10 +95,10 @@ def load(source, layers, name, adapt=True):
             )
         found = [arrays.pop(tensor) for tensor in names]
         array = keras_axes(found, target, layout, shape)
-        if target is wanted[0] and adapt:
+        if head and target is wanted[0]:
             array = _stem(array, shape, layout)
         if array.shape != shape:
-            if adapt and target.part in CLASSES and array.shape[:-1] == shape[:-1]:
+            if head and target.part in head.classes and array.shape[:-1] == shape[:-1]:
                 fresh[target.part] = array.shape[-1], shape[-1]
                 array = None
             else:
@@ -104,18 +110,17 @@ def load(source, layers, name, adapt=True):
                     f"has shape={found[0].shape}{as_keras}",
                 )
         values.append(array)
-    top = not adapt or any(target.part in HEAD for target in wanted)
-    if left := [tensor for tensor in arrays if top or not _in_head(tensor, source, len(wanted))]:
+    top = head is None or any(target.part in head.layers for target in wanted)
+    if left := [tensor for tensor in arrays if top or not _in_head(tensor, source, head, len(wanted))]:
         raise _misfit(source, name, f"no variable takes the tensor {left[0]!r} of shape={arrays[left[0]].shape}")
     for target, array in zip(wanted, values, strict=True):
         if array is not None:
             target.variable.assign(array)
     if fresh:
         ((trained, classes), *_) = fresh.values()
-        warnings.warn(
+        warn(
             f"{name}: the classifier for {classes} classes is fresh, with random weights in {' and '.join(fresh)}: "
-            f"{source.path} has {trained} classes. Train it before use.",
-            stacklevel=6,
+            f"{source.path} has {trained} classes. Train it before use."
         )
 
 
@@ -144,8 +149,6 @@ def tensor_names(source, wanted, name):
 
 
 def _marks(source):
-    from keras_lightnets.weights.name_maps import LAYOUTS
-
     tensor, array = next(iter(source.tensors.arrays.items()), ("none", np.zeros(())))
     marks = [f"{layout.mark!r} ({layout.publisher})" for layout in LAYOUTS.get(source.builder, ()) if not layout.keras]
     if not marks:
@@ -198,10 +201,10 @@ def _stem(kernel, shape, layout):
     return kernel
 
 
-def _in_head(tensor, source, used):
+def _in_head(tensor, source, head, used):
     if source.layout:
         return tensor.startswith(source.layout.head)
-    if tensor.split("/")[0] in HEAD:
+    if tensor.split("/")[0] in head.layers:
         return True
     # The names of old Keras files vary; a classifier comes last, and has four tensors at most.
     position = list(source.tensors.arrays).index(tensor)

@@ -55,6 +55,13 @@ def _blocks(outside, name):
     return modules
 
 
+# The layer by which Keras' files of a network tell that its channels are in another order than the public builders'.
+ORDER_MARKS = {
+    "megvii": "megvii_stem_pad",
+    "mmpretrain": "mmpretrain_stem_pad",
+    "torchvision": "torchvision_stem_pad",
+}
+
 # MicroNet: position in the authors' sequence `features.<block>.layers`, by type of block.
 _LITE = {
     "depthwise_kx1": "0.conv.0",

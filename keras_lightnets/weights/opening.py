@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from keras_lightnets.errors import UserError
 from keras_lightnets.weights import download, registry
-from keras_lightnets.weights.name_maps import LAYOUTS, Layout
+from keras_lightnets.weights.name_maps import LAYOUTS, ORDER_MARKS, Layout
 from keras_lightnets.weights.readers import Tensors, read
 
 
@@ -57,13 +57,8 @@ def open_source(weights, builder, arguments, include_top):
         if any(layout.mark in names for layout in layouts if layout.keras):
             tensors = tensors._replace(arrays=names)
     layout = next((layout for layout in layouts if layout.mark in tensors.arrays), None)
-    order = layout.order if layout else _order(tensors.layers)
+    order = layout.order if layout else next((o for o, mark in ORDER_MARKS.items() if mark in tensors.layers), "")
     return Source(path, builder, tensors, layout, order, classes)
-
-
-def _order(layers):
-    """A network with another order of channels says so in the name of its first layer, which Keras writes down."""
-    return next((match[1] for layer in layers if (match := re.fullmatch(r"(\w+)_stem_pad", layer))), "")
 
 
 def without_scopes(name):

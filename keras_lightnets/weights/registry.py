@@ -1,88 +1,33 @@
-"""Every weight set that is known: where it lies, what it is, under which licence, and what of that is unverified."""
+"""The weight sets that are known: the records of every publisher, listed and found by name."""
 
 import difflib
-from typing import NamedTuple
 
 from keras_lightnets.errors import UserError
+from keras_lightnets.weights.records import (
+    clovaai,
+    imgclsmob,
+    keras,
+    megvii,
+    mmpretrain,
+    shipped,
+    svcl,
+    timm,
+    torchvision,
+)
+from keras_lightnets.weights.records.record import identity, shown_call
 
-# Ways that the trainers normalised pixels. The builders fold the last one, so that `preprocess_input` fits them all.
-IMAGENET = "RGB, ImageNet mean and standard deviation"
-SYMMETRIC = "RGB in [-1, 1]"
-INSIDE = "RGB in 0-255, scaled inside the network"
-RAW_BGR = "BGR in 0-255"
-
-
-class WeightRecord(NamedTuple):
-    """One weight set.
-
-    Attributes:
-        name: to be passed as `weights`, such as "timm/rexnet_100.nav_in1k", or "cifar10" for those that are part of the
-            package.
-        builder: name of the builder that takes it.
-        arguments: dict of the builder's arguments that it fits, defaults left out.
-        urls: addresses of the file, tried in turn; `()` where the publisher has no direct link, or it is shipped.
-        file: name of the file; of shipped weights, below `saved_models`.
-        format: "h5", "h5 in zip", "pth", "pth in zip" or "safetensors".
-        size: int, bytes of the file, or None where the publisher does not say.
-        digest: "sha256:...", "sha1:..." or "md5:...", perhaps its first digits only, or None where none is published.
-            That of a zip is of the file inside.
-        licence: str, of the weights, or of the repository that offers them.
-        classes: int, width of the classifier.
-        input_size: int, height and width that it was trained or evaluated at.
-        preprocessing: how the trainers normalised pixels.
-        top1: float, published ImageNet top-1 accuracy in percent, or None; of shipped weights, that on their own data.
-        top1_source: str, where it was published, or None.
-        page: address that describes the weights.
-        imagenet: bool, whether `weights="imagenet"` means this set.
-        include_top: False for a file without classifier; its sibling with one has the same name otherwise.
-        unverified: what could not be checked against the publisher: names of attributes, or "reachable" for the host
-            and "layout" for the names inside the file.
-        labels: names of the classes of shipped weights, else `()`: those of ImageNet.
-    """
-
-    name: str
-    builder: str
-    arguments: dict
-    urls: tuple[str, ...]
-    file: str
-    format: str
-    size: int | None
-    digest: str | None
-    licence: str
-    classes: int
-    input_size: int
-    preprocessing: str
-    top1: float | None
-    top1_source: str | None
-    page: str
-    imagenet: bool = False
-    include_top: bool = True
-    unverified: tuple[str, ...] = ("reachable", "size", "digest", "layout")
-    labels: tuple[str, ...] = ()
-
-    @property
-    def shipped(self):
-        """Whether the file is part of the package."""
-        return bool(self.labels)
-
-    @property
-    def by_name(self):
-        """Whether its name is enough; else the user has to get the file."""
-        return self.shipped or bool(self.urls)
-
-    @property
-    def shown(self):
-        """The call that builds its network, such as "ReXNet(alpha=1.3)"."""
-        return shown_call(self.builder, self.arguments)
-
-
-# The arguments that decide which weights fit, with their defaults.
-_DEFAULTS = {"alpha": 1.0, "groups": 3, "variant": "standard", "minimalistic": False, "depth_multiplier": 1}
-
-
-def identity(arguments):
-    """Returns `arguments` without those that have their default, for comparison."""
-    return {name: value for name, value in arguments.items() if name in _DEFAULTS and value != _DEFAULTS[name]}
+# Facts of the publishers' pages, packages and papers, none measured here; and those of what is shipped.
+RECORDS = (
+    *svcl.RECORDS,
+    *timm.RECORDS,
+    *clovaai.RECORDS,
+    *torchvision.RECORDS,
+    *imgclsmob.RECORDS,
+    *mmpretrain.RECORDS,
+    *megvii.RECORDS,
+    *keras.RECORDS,
+    *shipped.RECORDS,
+)
 
 
 def list_weights(builder=None, **arguments):
@@ -102,7 +47,7 @@ def list_weights(builder=None, **arguments):
     """
     return tuple(
         record
-        for record in records()
+        for record in RECORDS
         if builder is None or (record.builder == builder and (not arguments or record.arguments == identity(arguments)))
     )
 
@@ -116,7 +61,7 @@ def find(name, builder, arguments, include_top):
     fitting = [r for r in list_weights(builder) if r.arguments == identity(arguments)]
     named = [record for record in fitting if record.name == name or (name == "imagenet" and record.imagenet)]
     if not named:
-        if others := [record for record in records() if record.name == name]:
+        if others := [record for record in RECORDS if record.name == name]:
             fitting = ", ".join(dict.fromkeys(record.shown for record in others))
             raise UserError(f"The weights {name!r} are for {fitting}, not for {shown_call(builder, arguments)}.")
         return None
@@ -131,17 +76,5 @@ def find(name, builder, arguments, include_top):
 
 def nearest(name):
     """Returns a hint naming the records whose names are like `name`."""
-    names = dict.fromkeys(record.name for record in records())
+    names = dict.fromkeys(record.name for record in RECORDS)
     return ", ".join(repr(other) for other in difflib.get_close_matches(str(name), names, n=3, cutoff=0.5))
-
-
-def shown_call(builder, arguments):
-    """A call as one writes it, defaults left out."""
-    return f"{builder}({', '.join(f'{name}={value!r}' for name, value in identity(arguments).items())})"
-
-
-def records():
-    """Returns every record."""
-    from keras_lightnets.weights.records import publishers as sources
-
-    return sources.RECORDS

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 
 from keras_lightnets.errors import UserError
+from keras_lightnets.files import replacing
 from keras_lightnets.weights.load import load, targets
 from keras_lightnets.weights.opening import Source
 from keras_lightnets.weights.readers import read
@@ -27,8 +28,6 @@ def save_safetensors(model, path):
     >>> keras_lightnets.weights.save_safetensors(model, "m0.safetensors")
     >>> copy = keras_lightnets.MicroNetM0(weights="m0.safetensors", include_top=False)
     """
-    from keras_lightnets.files import replacing
-
     try:
         import safetensors.numpy
     except ImportError as error:
@@ -56,4 +55,4 @@ def load_safetensors(model, path):
     Raises:
         UserError: if a variable is missing, left over, or of another shape, naming it; the model is as before then.
     """
-    load(Source(path, model.name, read(path), None, ""), model.layers, model.name, adapt=False)
+    load(Source(path, model.name, read(path), None, ""), model.layers, model.name)

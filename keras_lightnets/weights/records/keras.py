@@ -1,6 +1,6 @@
 """The records of the MobileNets: the files of `keras.applications`, whose builders of the same names take them."""
 
-from keras_lightnets.weights.registry import INSIDE, SYMMETRIC, WeightRecord, identity
+from keras_lightnets.weights.records.record import INSIDE, SYMMETRIC, WeightRecord, identity
 
 _HOST = "https://storage.googleapis.com/tensorflow/keras-applications"
 _SLIM_V1 = "mobilenet_v1.md of TensorFlow's slim models"

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from keras_lightnets.weights.registry import WeightRecord, identity
+from keras_lightnets.weights.records.record import WeightRecord, identity
 
 FOLDER = Path(__file__).parents[2] / "saved_models"
 # The name of the weights in the folder of every released model.
@@ -32,6 +32,5 @@ def _record(folder, entry):
     )
 
 
-def records():
-    """Returns a `WeightRecord` for every released model."""
-    return tuple(_record(*item) for item in json.loads((FOLDER / "manifest.json").read_text("utf-8")).items())
+# Of every released model.
+RECORDS = tuple(_record(*item) for item in json.loads((FOLDER / "manifest.json").read_text("utf-8")).items())
