@@ -223,3 +223,8 @@ class Coefficients(keras.layers.Layer):
     def get_config(self):
         """Returns the arguments."""
         return {**super().get_config(), "part": self.part, "parts": self.parts}
+
+
+def is_quantize_aware(model):
+    """Returns whether a model came from `optimization.quantize_aware`."""
+    return any(isinstance(layer, FakeQuantize) for layer in model.layers)

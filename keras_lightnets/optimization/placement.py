@@ -9,10 +9,11 @@ from keras import ops
 
 from keras_lightnets import layers as ours
 from keras_lightnets.errors import UserError
+from keras_lightnets.export.checks import check_data
 from keras_lightnets.export.fusing import fuse
 from keras_lightnets.layers import inference as fused
 from keras_lightnets.layers.quantized import Coefficients, FakeQuantize, QuantizedWeights
-from keras_lightnets.optimization.checks import check_data, check_dense, check_float
+from keras_lightnets.optimization.checks import check_dense, check_float
 
 _CONVOLUTIONS = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D, ours.AxialDepthwiseConv2D, keras.layers.Dense)
 _BIASES = (fused.ColumnBias, fused.Offset)

@@ -3,9 +3,9 @@
 import keras
 import numpy as np
 
+from keras_lightnets.export.checks import check_data
 from keras_lightnets.export.fusing import fuse
 from keras_lightnets.layers.quantized import FakeQuantize, QuantizedWeights
-from keras_lightnets.optimization.checks import check_data
 from keras_lightnets.optimization.placement import quantize_aware
 
 _BATCH = 64
