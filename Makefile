@@ -3,7 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 
-.PHONY: demo test test-all lint cards costs benchmarks clean
+SEED ?= 0
+COUNT ?= 10000
+
+.PHONY: demo test test-all fuzz lint cards costs benchmarks clean
 
 $(VENV)/.installed: setup.cfg constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -31,6 +34,10 @@ test: lint
 test-all: lint $(VENV)/.torch
 	$(RUN) -m pip install --quiet --disable-pip-version-check --editable '.[test,tfds]' --constraint constraints.txt
 	$(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+
+# Opens COUNT damaged files of every kind; what it finds comes again with the same SEED.
+fuzz: $(VENV)/.torch
+	$(RUN) -m tests.fuzz --seed $(SEED) --count $(COUNT)
 
 cards: $(VENV)/.installed
 	$(RUN) -m tools.generate_cards

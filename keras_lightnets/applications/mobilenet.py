@@ -15,7 +15,6 @@ from typing import NamedTuple
 import keras
 from keras import layers
 
-from keras_lightnets.applications.catalog.mobilenet import FAMILY
 from keras_lightnets.applications.contract import (
     ARGUMENTS,
     channel_axis,
@@ -28,8 +27,12 @@ from keras_lightnets.applications.contract import (
 )
 from keras_lightnets.applications.decoding import decode_predictions as decode_predictions
 from keras_lightnets.layers import BatchNormalization
+from keras_lightnets.preprocessing import SYMMETRIC
 
-preprocess_input = FAMILY.preprocessing
+preprocess_input = SYMMETRIC
+
+# Names of the layers that end the stem or a block.
+BLOCK_OUTPUTS = r"conv1_relu|conv_(pw_)?\d+_relu"
 
 
 class Block(NamedTuple):

@@ -13,8 +13,7 @@ from keras_lightnets.applications.catalog import find_model
 from keras_lightnets.complexity import complexity
 from keras_lightnets.errors import UserError
 from keras_lightnets.evaluation.cutting import OTHER, cut
-from keras_lightnets.evaluation.opening import load_keras
-from keras_lightnets.export.tflite import Exporter
+from keras_lightnets.export.tflite import static_graph
 from keras_lightnets.files import replacing
 from keras_lightnets.quiet import quiet
 
@@ -64,14 +63,16 @@ def open_model(source, size=None):
             return record.builder(**record.kwargs, weights=None, input_shape=(side, side, 3))
         except ValueError as error:
             raise UserError(f"Cannot build {source}: {error}") from error
-    model = load_keras(source)
-    if size is None or model.input_shape[1:3] == (size, size):
-        return model
-    inputs = keras.Input((size, size, model.input_shape[-1]))
+    if not Path(source).is_file():
+        raise UserError(f"{source} does not exist.")
     try:
+        model = keras.saving.load_model(source, compile=False)
+        if size is None or model.input_shape[1:3] == (size, size):
+            return model
+        inputs = keras.Input((size, size, model.input_shape[-1]))
         return keras.Model(inputs, model(inputs), name=model.name)
-    except ValueError as error:
-        raise UserError(f"{source} does not take images of {size}x{size}: {str(error).splitlines()[0]}") from error
+    except (ValueError, OSError, KeyError) as error:
+        raise UserError(f"{source} is not a Keras model that can be loaded at this size: {error}") from error
 
 
 def profile(source, size=None, measure=False, output=None):
@@ -138,8 +139,7 @@ def layer_times(model, cost, rounds=50):
     'stem_3x1'
     """
     madds = {layer.name.rpartition("/")[-1]: layer.madds for layer in cost.layers}
-    with Exporter(model) as exporter:
-        content = exporter.convert()
+    content = tflite_content(model)
     pieces = cut(content, madds)
     nothing = tf.function(lambda x: x + 1.0, input_signature=[tf.TensorSpec((1, 1, 1, 4))])
     with quiet():
@@ -151,6 +151,12 @@ def layer_times(model, cost, rounds=50):
     for (owner, _), part in zip(pieces, parts, strict=True):
         layers[owner] = layers.get(owner, 0.0) + max(part - call, 0.0)
     return LayerTimes(layers, network, call)
+
+
+def tflite_content(model):
+    """Returns `model` as the bytes of a float32 `.tflite` file."""
+    with static_graph(model) as graph, quiet():
+        return tf.lite.TFLiteConverter.from_saved_model(graph.folder).convert()
 
 
 def _runner(content):

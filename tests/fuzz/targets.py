@@ -1,0 +1,323 @@
+"""What is damaged, how it is opened, and what must hold if it is not refused."""
+
+import io
+import json
+import os
+import re
+import tomllib
+import zipfile
+import zlib
+
+import h5py
+import keras
+import numpy as np
+from PIL import Image
+
+from tests.fuzz.target import Target, expect
+
+
+def _checksums_hold(path):
+    """Whether every member of an archive has its checksum; for what zipfile cannot open, False."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.testzip() is None
+    except Exception:
+        return False
+
+
+# Images.
+
+
+def _images(folder):
+    noise = Image.effect_noise((21, 30), 80)
+    photo = Image.merge("RGB", (noise, noise.rotate(90, expand=False), noise.rotate(180)))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    palette = photo.quantize(16)
+    palette.info["transparency"] = 3
+    files = {
+        "photo.jpg": (photo, {"exif": exif}),
+        "cmyk.jpg": (photo.convert("CMYK"), {}),
+        "colour.png": (photo, {}),
+        "alpha.png": (Image.merge("RGBA", (*photo.split(), noise)), {}),
+        "palette.png": (palette, {}),
+        "deep.png": (Image.fromarray((np.arange(630).reshape(30, 21) * 100).astype("uint16")), {}),
+        "colour.bmp": (photo, {}),
+        "palette.gif": (palette, {}),
+        "colour.webp": (photo, {}),
+        "colour.tif": (photo, {}),
+        "packed.tiff": (photo, {"compression": "tiff_lzw"}),
+    }
+    for name, (image, arguments) in files.items():
+        image.save(folder / name, **arguments)
+    return {name: (folder / name).read_bytes() for name in files}
+
+
+def _check_image(path):
+    from keras_lightnets.data.images import load_square
+
+    (pixels,) = load_square(path, 16)
+    expect(pixels.dtype == np.uint8 and pixels.shape == (16, 16, 3), f"pixels {pixels.dtype} {pixels.shape}")
+    if path.suffix == ".png":
+        expect(_png_is_whole(path.read_bytes()), "a PNG with a wrong checksum was read")
+
+
+def _png_is_whole(content):
+    start, data, end = 8, b"", False
+    while start + 8 <= len(content) and not end:
+        size = int.from_bytes(content[start : start + 4])
+        kind, body = content[start + 4 : start + 8], content[start + 8 : start + 8 + size]
+        checksum = content[start + 8 + size : start + 12 + size]
+        if kind[0] & 0x20 == 0 and zlib.crc32(kind + body).to_bytes(4) != checksum:
+            return False
+        data += body if kind == b"IDAT" else b""
+        start, end = start + 12 + size, kind == b"IEND"
+    try:
+        zlib.decompress(data)
+    except zlib.error:
+        return False
+    return end
+
+
+# Weights.
+
+
+def _network():
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((16, 16, 3), name="images")
+    x = keras.layers.Conv2D(4, 3, strides=4, name="conv")(inputs)
+    x = keras.layers.BatchNormalization(name="norm")(x)
+    x = keras.layers.GlobalAveragePooling2D(name="pool")(x)
+    return keras.Model(inputs, keras.layers.Dense(3, activation="softmax", name="logits")(x), name="tiny")
+
+
+def _keras_weights(folder):
+    network = _network()
+    network.save_weights(folder / "three.weights.h5")
+    keras.saving.save_model(network, folder / "two.h5")
+    return {name: (folder / name).read_bytes() for name in ("three.weights.h5", "two.h5")}
+
+
+def _safetensors(folder):
+    import safetensors.numpy
+
+    from keras_lightnets.weights import save_safetensors
+
+    save_safetensors(_network(), folder / "ours.safetensors")
+    state = {"conv.weight": np.ones((2, 3, 1, 1), "f4"), "conv.bias": np.arange(2, dtype="f4")}
+    safetensors.numpy.save_file({**state, "half": np.ones(3, "f2")}, folder / "torch.safetensors")
+    return {name: (folder / name).read_bytes() for name in ("ours.safetensors", "torch.safetensors")}
+
+
+def _pth(folder):
+    import torch
+
+    state = {"conv.weight": torch.arange(24.0).reshape(2, 3, 2, 2), "conv.bias": torch.ones(2)}
+    torch.save({"state_dict": state, "epoch": 3}, folder / "zip.pth")
+    torch.save(state, folder / "old.pth", _use_new_zipfile_serialization=False)
+    return {name: (folder / name).read_bytes() for name in ("zip.pth", "old.pth")}
+
+
+def _check_weights(path):
+    from keras_lightnets.weights.readers import read
+
+    tensors = read(path)
+    for name, array in tensors.arrays.items():
+        expect(array.dtype.kind == "f", f"{name} has the type {array.dtype}")
+        expect(np.isfinite(array).all(), f"{name} is not finite")
+    content = path.read_bytes()
+    if content.startswith(b"PK"):
+        expect(_checksums_hold(path), "an archive with a wrong checksum was read")
+    elif path.suffix == ".h5":
+        known = _h5_values(content)
+        wrong = [name for name, array in tensors.arrays.items() if _value(array) not in known]
+        expect(not wrong, f"{wrong} is nowhere in the file")
+    elif path.suffix == ".safetensors":
+        known = _safetensors_values(content)
+        wrong = [name for name, array in tensors.arrays.items() if known[name] != _value(array)]
+        expect(not wrong, f"{wrong} differs from the file")
+
+
+def _value(array):
+    return array.shape, array.astype("f4").tobytes()
+
+
+def _h5_values(content):
+    values = []
+    with h5py.File(io.BytesIO(content)) as file:
+        file.visititems(lambda _, item: values.append(_value(item[()])) if isinstance(item, h5py.Dataset) else None)
+    return values
+
+
+def _safetensors_values(content):
+    size = int.from_bytes(content[:8], "little")
+    values, types = {}, {"F64": "f8", "F32": "f4", "F16": "f2"}
+    for name, entry in json.loads(content[8 : 8 + size]).items():
+        if name != "__metadata__":
+            start, end = entry["data_offsets"]
+            array = np.frombuffer(content[8 + size + start : 8 + size + end], types[entry["dtype"]])
+            values[name] = _value(array.reshape(entry["shape"]))
+    return values
+
+
+# Models.
+
+_METADATA = {"labels": ["a", "b", "c"], "input": {"size": 16, "mean": [0, 0, 0], "std": [1, 1, 1]}}
+
+
+def _keras_models(folder):
+    from keras_lightnets.files import add_metadata
+
+    _network().save(folder / "model.keras")
+    add_metadata(folder / "model.keras", _METADATA)
+    return {"model.keras": (folder / "model.keras").read_bytes()}
+
+
+def _check_model(path):
+    from keras_lightnets.evaluation.evaluating import load
+
+    network, metadata = load(path)
+    expect(isinstance(metadata["labels"], list), "labels that are no list")
+    for weights in network.get_weights():
+        expect(np.isfinite(weights).all(), "a weight is not finite")
+    expect(_checksums_hold(path), "an archive with a wrong checksum was read")
+
+
+# Settings.
+
+
+def _recipes(folder):
+    text = (
+        'model = "MicroNetM0"\ndata = "photos"\nsize = 64\nepochs = 3\nbatch_size = 8\noptimizer = "adamw"\n'
+        'learning_rate = 0.01\nschedule = "step"\nstep_epochs = 1.5\nflip = false\nema = 0.9\ncrop_area = 0.3\n'
+        'holdout = 0.1\nstrategy = "none"\n\n[about]\nsource = "here"\ntop1 = 0.5\n'
+    )
+    return {"recipe.toml": text.encode()}
+
+
+def _check_recipe(path):
+    from keras_lightnets.training import load_recipe
+
+    _check_config(load_recipe(str(path)), tomllib.loads(path.read_text("utf-8")))
+
+
+def _check_config(config, values):
+    config.record  # noqa: B018
+    for name, value in values.items():
+        found = getattr(config, name)
+        expect(found == value, f"{name} is {found!r}, not {value!r}")
+        if isinstance(found, int | float):
+            expect(np.isfinite(found), f"{name} is {found}")
+
+
+def _set_values(folder):
+    values = {"size": "64", "learning_rate": "0.01", "flip": "false", "model": "MicroNetM1", "optimizer": "sgd"}
+    return {"set.json": json.dumps(values).encode()}
+
+
+def _check_set(path):
+    from keras_lightnets.training import load_recipe
+
+    try:
+        values = json.loads(path.read_bytes())
+    except (ValueError, RecursionError):
+        return
+    if not isinstance(values, dict) or not all(isinstance(value, str) for value in values.values()):
+        # A command line has nothing but text.
+        return
+    config = load_recipe("cifar10", **values)
+    _check_config(config, {})
+    for name, value in values.items():
+        found = getattr(config, name)
+        expect(found == value if isinstance(found, str) else found == tomllib.loads(f"x = {value}")["x"], name)
+
+
+def _clusters(folder):
+    workers = {"cluster": {"worker": ["127.0.0.1:40001", "127.0.0.1:40002"]}, "task": {"type": "worker", "index": 1}}
+    slurm = {
+        "SLURM_STEP_NUM_TASKS": "4",
+        "SLURM_STEP_NODELIST": "gpu[1-2,07],rack3",
+        "SLURM_STEP_TASKS_PER_NODE": "1(x4)",
+        "SLURM_PROCID": "1",
+        "SLURM_JOB_ID": "12345",
+    }
+    return {
+        "TF_CONFIG.json": json.dumps({"TF_CONFIG": json.dumps(workers)}).encode(),
+        "SLURM_.json": json.dumps(slurm).encode(),
+    }
+
+
+def _check_cluster(path):
+    from keras_lightnets.training import distribution
+
+    names = re.compile("TF_CONFIG|SLURM_")
+    for name in [name for name in os.environ if names.match(name)]:
+        del os.environ[name]
+    try:
+        values = json.loads(path.read_bytes())
+        os.environ.update({name: value.replace("\x00", "") for name, value in values.items() if names.match(name)})
+    except (ValueError, AttributeError, RecursionError):
+        # Not what an environment can hold.
+        return
+    cluster = distribution._cluster()
+    if cluster is not None:
+        addresses, worker = cluster
+        expect(0 <= worker < len(addresses), f"worker {worker} of {len(addresses)}")
+        expect(all(re.fullmatch(r"[^\s:]+:\d+", address) for address in addresses), f"addresses {addresses}")
+
+
+# Checkpoints.
+
+_SETTINGS = {"model": "MicroNetM0", "seed": 3}
+
+
+def _checkpoints(folder):
+    from keras_lightnets.training.checkpoint import Checkpoint
+
+    checkpoint = Checkpoint(folder / "run", _SETTINGS)
+    checkpoint.open(["a.png"])
+    network = _network()
+    network.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    network.train_on_batch(np.zeros((2, 16, 16, 3), "f4"), np.zeros(2))
+    checkpoint.history.append({"epoch": 1, "val_accuracy": 0.5, "val_loss": 1.0})
+    checkpoint.save(network, 1, "fine")
+    checkpoint.keep(network)
+    names = ("run.json", "last.npz", "kept.npz")
+    return {f"run/checkpoint/{name}": (folder / "run" / "checkpoint" / name).read_bytes() for name in names}
+
+
+class _Receiver:
+    """Takes kept weights as a network does."""
+
+    weights = range(8)
+
+    def set_weights(self, values):
+        """Refuses what no network can hold."""
+        for value in values:
+            expect(np.isfinite(value).all(), "a kept weight is not finite")
+
+
+def _check_checkpoint(path):
+    from keras_lightnets.training.checkpoint import Checkpoint
+
+    checkpoint = Checkpoint(path.parents[1], _SETTINGS)
+    checkpoint.check(resume=True)
+    checkpoint.open(["a.png"])
+    checkpoint.load_kept(_Receiver())
+    for values in checkpoint._arrays["model"]:
+        expect(np.isfinite(values).all(), "a weight is not finite")
+    if path.suffix == ".npz":
+        expect(_checksums_hold(path), "an archive with a wrong checksum was read")
+
+
+TARGETS = {
+    "images": Target(_images, _check_image),
+    "h5": Target(_keras_weights, _check_weights),
+    "safetensors": Target(_safetensors, _check_weights),
+    "pth": Target(_pth, _check_weights),
+    "keras": Target(_keras_models, _check_model),
+    "recipe": Target(_recipes, _check_recipe),
+    "set": Target(_set_values, _check_set, named=False),
+    "cluster": Target(_clusters, _check_cluster, named=False),
+    "checkpoint": Target(_checkpoints, _check_checkpoint),
+}
