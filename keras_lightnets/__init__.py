@@ -1,6 +1,7 @@
 """Ultra-light image classifiers in Keras 3: MicroNet, ReXNet, MobileNet and ShuffleNet."""
 
 import importlib
+from typing import TYPE_CHECKING
 
 from keras_lightnets.quiet import quiet as _quiet
 
@@ -9,6 +10,7 @@ with _quiet():
     import keras as _keras  # noqa: F401
 
 from keras_lightnets import applications as applications
+from keras_lightnets import complexity as complexity
 from keras_lightnets import layers as layers
 from keras_lightnets import weights as weights
 from keras_lightnets.applications import MicroNetM0 as MicroNetM0
@@ -26,8 +28,11 @@ from keras_lightnets.applications import ShuffleNet as ShuffleNet
 from keras_lightnets.applications import ShuffleNetV2 as ShuffleNetV2
 from keras_lightnets.applications.catalog import list_models as list_models
 from keras_lightnets.applications.pyramid import feature_pyramid as feature_pyramid
-from keras_lightnets.complexity import complexity as complexity
 from keras_lightnets.version import __version__ as __version__
+
+if TYPE_CHECKING:
+    # The package is called like its function.
+    from keras_lightnets.complexity import complexity as complexity
 
 # Imported at first use: most of this needs TensorFlow, which users of another Keras backend may not have.
 _AT_FIRST_USE = ("design", "export", "optimization", "training")

@@ -12,6 +12,8 @@ from keras_lightnets.errors import UserError
 
 # A `.keras` file is a zip archive, and a `.tflite` file may have one at its end: flatbuffer readers ignore the tail.
 _MEMBER = "keras_lightnets.json"
+# Names of a thousand classes take 20 kB.
+_LARGEST_METADATA = 16_000_000
 
 
 @contextlib.contextmanager
@@ -59,9 +61,22 @@ def add_metadata(path, metadata):
 
 
 def read_metadata(path):
-    """Returns the metadata inside a `.tflite` or `.keras` file, or None if it has none."""
+    """Returns the metadata inside a `.tflite` or `.keras` file, or None if it has none; a UserError if damaged."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            return json.loads(archive.read(_MEMBER))
-    except (zipfile.BadZipFile, KeyError):
+        archive = zipfile.ZipFile(path)
+    except zipfile.BadZipFile:
         return None
+    with archive:
+        try:
+            member = archive.getinfo(_MEMBER)
+        except KeyError:
+            return None
+        try:
+            if member.file_size > _LARGEST_METADATA:
+                raise ValueError(f"{member.file_size} bytes")
+            return json.loads(archive.read(member))
+        # What zipfile and its decompressors raise for a damaged member is not documented.
+        except Exception as error:
+            raise UserError(
+                f"The metadata inside {path} are damaged ({error}). Use the file as it was written."
+            ) from error

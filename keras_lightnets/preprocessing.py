@@ -2,9 +2,7 @@
 
 from typing import NamedTuple
 
-import keras
 import numpy as np
-from keras import ops
 
 
 class Preprocessing(NamedTuple):
@@ -26,16 +24,17 @@ class Preprocessing(NamedTuple):
         Raises:
             ValueError: for an unknown `data_format`.
         """
+        # Here, so that the catalog and the commands that list it need no Keras.
+        import keras
+
         if data_format not in (None, "channels_last", "channels_first"):
             raise ValueError(
                 f"Expected data_format to be 'channels_first' or 'channels_last'. Received: {data_format!r}"
             )
         shape = (3, 1, 1) if (data_format or keras.config.image_data_format()) == "channels_first" else (3,)
-        namespace = ops
-        if isinstance(x, np.ndarray):
-            namespace = np
+        namespace = np if isinstance(x, np.ndarray) else keras.ops
         if not keras.backend.is_float_dtype(keras.backend.standardize_dtype(x.dtype)):
-            x = x.astype(keras.config.floatx()) if namespace is np else ops.cast(x, keras.config.floatx())
+            x = x.astype(keras.config.floatx()) if namespace is np else keras.ops.cast(x, keras.config.floatx())
         mean, std = (namespace.reshape(namespace.array(v, x.dtype), shape) for v in self)
         return (x - mean) / std
 

@@ -8,16 +8,17 @@ import sys
 
 import keras
 import numpy as np
-import rich.console
 import tensorflow as tf
 
 from keras_lightnets.data.source import Data, arrays
 from keras_lightnets.training import models
 from keras_lightnets.training.checkpoint import Checkpoint
+from keras_lightnets.training.classification import Classification
 from keras_lightnets.training.config import make_config
 from keras_lightnets.training.distribution import WorkerLostError, distribute
-from keras_lightnets.training.loop import Phase, run_phases
+from keras_lightnets.training.loop import run_phases
 from keras_lightnets.training.progress import Progress
+from keras_lightnets.training.run import Phase, Run
 
 SETTINGS = {
     **{"model": "MobileNet-alpha=0.25", "size": 16, "batch_size": 32, "base_batch": 32, "epochs": 20},
@@ -55,10 +56,8 @@ def run(strategy, output, **settings):
     checkpoint = Checkpoint(output, {}, distribution.chief)
     images = data(config.batch_size * config.steps_per_execution)
     checkpoint.open(images.identity)
-    progress = Progress(rich.console.Console(quiet=True))
-    run_phases(
-        model, [Phase("train", config.epochs, config.peak_rate)], images, config, distribution, checkpoint, progress
-    )
+    task, phases = Classification(config, images, models.build), [Phase("train", config.epochs, config.peak_rate)]
+    run_phases(Run(config, task, model, phases, distribution, checkpoint, Progress()))
     np.savez(f"{output}.worker{distribution.worker}.npz", *[np.asarray(variable) for variable in model.weights])
     return model, checkpoint
 

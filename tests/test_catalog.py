@@ -1,4 +1,4 @@
-"""The records of the published variants are those of the independent table, and of the networks as built."""
+"""What the catalog says of every variant is complete, and true of the networks as built."""
 
 import re
 
@@ -11,7 +11,6 @@ from keras_lightnets.applications.catalog import FAMILIES
 from keras_lightnets.weights import list_weights
 from tools.generate_cards import FOLDER, card
 from tools.seeded import seeded_images
-from tools.zoo import ZOO
 
 RECORDS = kl.list_models()
 FIRST = {record.builder: record for record in reversed(RECORDS)}
@@ -36,14 +35,6 @@ first_of_each = pytest.mark.parametrize(
 
 def build(record, **arguments):
     return record.builder(**{**record.kwargs, "weights": None, "include_top": False, **arguments})
-
-
-def test_the_records_are_those_of_the_table():
-    table = {case.id: (case.build, case.kwargs, case.size, case.params, case.features) for case in ZOO}
-    assert {r.name: (r.builder, r.kwargs, r.input_size, r.params, r.pyramid[5]) for r in RECORDS} == table
-    madds = {case.id: case.madds for case in ZOO}
-    assert {record.name: record.madds for record in RECORDS} == pytest.approx(madds, rel=0.005)
-    assert len(RECORDS) == len(ZOO)
 
 
 def test_accuracies_have_a_source():
@@ -135,15 +126,10 @@ def test_pyramid_refuses_other_models():
 
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.title)
 def test_cards_are_up_to_date(family):
-    path = FOLDER / f"{family.module.__name__.rsplit('.', 1)[-1]}.md"
+    path = FOLDER / f"{family.module}.md"
     assert path.read_text("utf-8") == card(family), "run python -m tools.generate_cards"
 
 
 def test_there_is_a_card_for_every_module():
-    modules = {case.build.__module__.rsplit(".", 1)[-1] for case in ZOO}
-    assert (
-        {path.stem for path in FOLDER.glob("*.md")}
-        == modules
-        == {family.module.__name__.rsplit(".", 1)[-1] for family in FAMILIES}
-    )
+    assert {path.stem for path in FOLDER.glob("*.md")} == {family.module for family in FAMILIES}
     assert all(re.search(r"https://arxiv.org/abs/\d{4}\.\d{5}$", family.link) for family in FAMILIES)

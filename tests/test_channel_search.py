@@ -191,11 +191,12 @@ def test_the_report_ranks_and_groups(tmp_path):
 
 def test_a_training_repeats_itself_seed_by_seed(photos, tmp_path):
     training = design.Training(size=8, images=64, epochs=2, batch_size=32, seeds=2)
-    worker.arrays.update(trials._load(str(photos), training._replace(images=64)))
+    images = tmp_path / "images.npz"
+    np.savez(images, **trials._load(str(photos), training))
     network = {"channels": [8], "downsample": [1], "features": 16, "input_shape": (8, 8, 3), "classes": 2}
-    worker.train(network, training, tmp_path / "at once.json")
-    worker.train(network, training._replace(seeds=1), tmp_path / "in parts.json")
-    worker.train(network, training, tmp_path / "in parts.json")
+    worker.train(network, training, images, tmp_path / "at once.json")
+    worker.train(network, training._replace(seeds=1), images, tmp_path / "in parts.json")
+    worker.train(network, training, images, tmp_path / "in parts.json")
     at_once, in_parts = (json.loads((tmp_path / f"{name}.json").read_text()) for name in ("at once", "in parts"))
     assert len(at_once["accuracy"]) == 2 and at_once["nuclear_norm"][0] != at_once["nuclear_norm"][1]
     np.testing.assert_allclose(in_parts["accuracy"], at_once["accuracy"])

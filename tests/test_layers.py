@@ -12,7 +12,8 @@ from keras_lightnets.kernels.axial_depthwise_conv import axial_depthwise_conv
 from keras_lightnets.kernels.channel_shuffle import channel_shuffle
 from keras_lightnets.kernels.export_scope import export_scope
 from keras_lightnets.kernels.grouped_conv import _BLOCK_DIAGONAL_LIMIT, grouped_conv
-from keras_lightnets.kernels.shift_max import channel_shift, shift_max, shift_permutation
+from keras_lightnets.kernels.permutations import shift_permutation, shuffle_permutation
+from keras_lightnets.kernels.shift_max import channel_shift, shift_max
 from tests.layer_checks import check_layer
 
 # A fresh layer, the shape of its input, and its number of trainable weights.
@@ -291,24 +292,27 @@ def test_forms_of_the_channel_shuffle(channels, groups, exact_products, monkeypa
     x = normal(2, 3, 5, channels)
 
     def definition(x):
-        return tf.gather(x, np.arange(channels).reshape(groups, -1).T.reshape(-1), axis=-1)
+        return tf.gather(x, shuffle_permutation(channels, groups), axis=-1)
 
     assert_same(lambda x: channel_shuffle(x, groups), definition, x)
     np.testing.assert_array_equal(in_export_scope(lambda x: channel_shuffle(x, groups), x), definition(x))
 
 
+@pytest.mark.parametrize("type_between", ("float32", "bfloat16"))
 @pytest.mark.parametrize("exact_products", (True, False))
 @pytest.mark.parametrize("channels", [24, 96])
-def test_shuffles_go_into_the_convolution(channels, exact_products, monkeypatch):
+def test_shuffles_go_into_the_convolution(channels, exact_products, type_between, monkeypatch):
     monkeypatch.setattr(tensorflow_forms, "_matmul_is_exact", lambda: exact_products)
     x, kernel = normal(2, 3, 5, channels), normal(1, 1, channels // 4, 8, seed=1)
 
     def ours(x, kernel):
-        return grouped_conv(channel_shuffle(channel_shuffle(x, 3), 8), kernel, 4)
+        x = tf.cast(channel_shuffle(channel_shuffle(x, 3), 8), type_between)
+        return grouped_conv(tf.cast(x, "float32"), kernel, 4)
 
     def definition(x, kernel):
         for groups in (3, 8):
-            x = tf.gather(x, np.arange(channels).reshape(groups, -1).T.reshape(-1), axis=-1)
+            x = tf.gather(x, shuffle_permutation(channels, groups), axis=-1)
+        x = tf.cast(tf.cast(x, type_between), "float32")
         parts = zip(tf.split(x, 4, axis=-1), tf.split(kernel, 4, axis=-1), strict=True)
         return tf.concat([tf.nn.conv2d(part, filters, 1, "VALID") for part, filters in parts], -1)
 

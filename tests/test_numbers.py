@@ -1,10 +1,11 @@
-"""Every variant has its published numbers."""
+"""Every variant has its published numbers, and a feature pyramid of the channels that the catalog states."""
 
 import inspect
 
 import pytest
 
 import keras_lightnets as kl
+from keras_lightnets.applications.pyramid import pyramid_levels
 from tools.goldens.derive import build
 from tools.zoo import ZOO
 
@@ -17,7 +18,12 @@ def test_the_table_covers_the_public_builders():
 
 @pytest.mark.parametrize("case", ZOO, ids=lambda case: case.id)
 def test_numbers(case):
-    cost = kl.complexity(build(case, (case.size, case.size, 3)))
+    model = build(case, (case.size, case.size, 3))
+    cost = kl.complexity(model)
     assert cost.params == case.params
     assert cost.params + cost.non_trainable_params == case.total
     assert cost.madds + cost.mix_madds == pytest.approx(case.madds, rel=0.005)
+    sides = {level: -(-case.size // 2**level) for level in case.pyramid}
+    assert {level: features.shape for level, features in pyramid_levels(model).items()} == {
+        level: (None, sides[level], sides[level], channels) for level, channels in case.pyramid.items()
+    }

@@ -15,6 +15,7 @@ from keras_lightnets.design import compare_costs
 from keras_lightnets.errors import UserError
 from keras_lightnets.evaluation import profiling
 from keras_lightnets.evaluation.cutting import cut
+from keras_lightnets.export.tflite import Exporter
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +53,8 @@ def test_every_layer_has_its_time(profiled):
 def test_the_pieces_are_the_network(model):
     """Run one after another on each other's outputs, the pieces give the output of the whole file."""
     madds = {layer.name: layer.madds for layer in kl.complexity(model).layers}
-    content = profiling.tflite_content(model)
+    with Exporter(model) as exporter:
+        content = exporter.convert()
     pieces = cut(content, madds)
     assert {"conv", "conv_1", "shift_max", "conv_2", "logits"} <= {owner for owner, _ in pieces} <= set(madds)
     image = np.random.default_rng(0).standard_normal((1, 96, 96, 3)).astype("float32")

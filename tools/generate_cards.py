@@ -22,8 +22,9 @@ TEMPLATE = """# {title}
 {variants}
 
 Parameters are the trainable ones with the classifier for 1000 classes. Multiply-adds are those of one image of
-{size}x{size} pixels: {counted}.
+{size}x{size} pixels: {madds}.
 Batch normalisation, biases, pooling and activations are not counted.
+Both were counted on {counted}.
 Accuracies are top-1 on ImageNet as published; none was measured with this package.
 
 ## Use
@@ -31,7 +32,6 @@ Accuracies are top-1 on ImageNet as published; none was measured with this packa
 ```python
 import keras_lightnets
 from keras_lightnets.applications import {module}
-from tools import DOCS
 
 model = keras_lightnets.{call}
 scores = model.predict({module}.preprocess_input(images))  # images: RGB, 0-255, (batch, {size}, {size}, 3)
@@ -62,7 +62,6 @@ def card(family):
     """Returns the text of the card of one family."""
     models = records(family)
     example = models[0]
-    module = family.module.__name__.rsplit(".", 1)[-1]
     arguments = {**example.kwargs, "weights": example.weights[0] if example.weights else None}
     levels = list(example.pyramid)
     return TEMPLATE.format(
@@ -71,15 +70,15 @@ def card(family):
         paper=family.paper,
         link=family.link,
         size=example.input_size,
-        counted="convolutions and dense layers"
-        + (", and the multiplies of pixels in Dynamic Shift-Max" if module == "micronet" else ""),
+        madds=family.madds,
+        counted=family.counted,
         variants="\n".join(
             f"| {_shown(m)} | {m.params:,} | {m.madds / 1e6:.1f} M | {_percent(m.top1)} | {m.top1_source or '-'} |"
             for m in models
         ),
         weights=_weights(models),
-        module=module,
-        call=f"{example.builder.__name__}({', '.join(f'{key}={_quoted(value)}' for key, value in arguments.items())})",
+        module=family.module,
+        call=f"{example.call}({', '.join(f'{key}={_quoted(value)}' for key, value in arguments.items())})",
         preprocessing=_preprocessing(example.preprocessing),
         levels=" | ".join(f"P{level}" for level in levels),
         rule="|".join(["---:"] * len(levels)),
@@ -91,7 +90,7 @@ def card(family):
 
 
 def _weights(models):
-    builders = dict.fromkeys(model.builder.__name__ for model in models)
+    builders = dict.fromkeys(model.call for model in models)
     released = [
         record for builder in builders for record in list_weights(builder) if record.include_top and not record.shipped
     ]
@@ -112,7 +111,7 @@ def _weights(models):
 
 def _shown(model):
     arguments = ", ".join(f"{key}={_quoted(value)}" for key, value in model.kwargs.items())
-    return f"`{model.builder.__name__}({arguments})`"
+    return f"`{model.call}({arguments})`"
 
 
 def _quoted(value):
@@ -134,7 +133,7 @@ def main():
     """Writes every card."""
     FOLDER.mkdir(exist_ok=True)
     for family in FAMILIES:
-        (FOLDER / f"{family.module.__name__.rsplit('.', 1)[-1]}.md").write_text(card(family), "utf-8")
+        (FOLDER / f"{family.module}.md").write_text(card(family), "utf-8")
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import keras
 from keras import layers, ops
 
 from keras_lightnets import layers as ours
-from keras_lightnets.kernels.shift_max import shift_permutation
+from keras_lightnets.kernels.permutations import shift_permutation
 
 
 class _AxialDepthwiseConv2D(layers.DepthwiseConv2D):

@@ -6,11 +6,20 @@ import zlib
 import keras
 import numpy as np
 
+from keras_lightnets.layers import AxialDepthwiseConv2D, MicroFactorizedDepthwiseConv2D
 
-def seeded_array(path, shape, scale=1.0):
+_DEPTHWISE = keras.layers.DepthwiseConv2D | AxialDepthwiseConv2D | MicroFactorizedDepthwiseConv2D
+
+
+def seeded_array(path, shape, scale=1.0, depthwise=False):
     """Returns the float32 array for the Keras variable at `path`.
 
-    `scale` is the standard deviation that the statistics of a batch normalisation shall describe.
+    Args:
+        path: str, path of the variable.
+        shape: tuple, its shape.
+        scale: the standard deviation that the statistics of a batch normalisation shall describe. Defaults to 1.
+        depthwise: bool, whether the variable is a kernel `(height, width, channels, multiplier)`, which sums over its
+            window only. Defaults to False.
     """
     # The legacy generator is frozen: its streams never change between NumPy versions.
     random = np.random.RandomState(zlib.crc32(path.encode()))
@@ -24,29 +33,28 @@ def seeded_array(path, shape, scale=1.0):
     elif kind in ("beta", "bias"):
         array = 0.2 * random.standard_normal(shape)
     else:
-        # A depthwise kernel (height, width, channels, multiplier) sums over its window only.
-        fan_in = np.prod(shape[:2] if is_depthwise(path) else shape[:-1])
+        fan_in = np.prod(shape[:2] if depthwise else shape[:-1])
         array = random.standard_normal(shape) / np.sqrt(fan_in)
     return array.astype("float32")
-
-
-def is_depthwise(path):
-    """Whether the variable at `path` is a depthwise kernel, by the name of its layer."""
-    return any(mark in path for mark in ("depthwise", "stem_1x3", "conv_dw"))
 
 
 def seed_weights(model, scales):
     """Gives every variable of `model` its seeded array, except the states of random generators.
 
     Args:
-        model: a Keras model.
+        model: a Keras model or layer.
         scales: dict from layer name to the scale of its batch normalisation; 1 where missing.
 
     Returns:
         The arrays, a dict by path of the variable.
     """
     variables = {v.path: v for v in model.variables if "seed_generator" not in v.path}
-    arrays = {path: seeded_array(path, v.shape, scales.get(path.split("/")[0], 1.0)) for path, v in variables.items()}
+    layers = [layer for layer in getattr(model, "layers", [model]) if isinstance(layer, _DEPTHWISE)]
+    depthwise = {weight.path for layer in layers for weight in layer.weights}
+    arrays = {
+        path: seeded_array(path, variable.shape, scales.get(path.split("/")[0], 1.0), path in depthwise)
+        for path, variable in variables.items()
+    }
     for path, variable in variables.items():
         variable.assign(arrays[path])
     return arrays

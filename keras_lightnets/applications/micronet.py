@@ -14,6 +14,7 @@ from typing import NamedTuple
 import keras
 from keras import layers
 
+from keras_lightnets.applications.catalog.micronet import FAMILY
 from keras_lightnets.applications.contract import (
     ARGUMENTS,
     finish,
@@ -30,12 +31,8 @@ from keras_lightnets.layers import (
     DynamicShiftMax,
     GroupedConv2D,
 )
-from keras_lightnets.preprocessing import IMAGENET_STATISTICS
 
-preprocess_input = IMAGENET_STATISTICS
-
-# Layers that end the stem, a block or the features: the last one at each stride is a level of the feature pyramid.
-BLOCK_OUTPUTS = r"stem_relu6|block\d+_(squeeze_shuffle|last_shuffle|add)|features_relu6"
+preprocess_input = FAMILY.preprocessing
 
 
 class Lite(NamedTuple):

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import keras
 from keras import layers
 
+from keras_lightnets.applications.catalog.mobilenet import FAMILY
 from keras_lightnets.applications.contract import (
     ARGUMENTS,
     channel_axis,
@@ -27,12 +28,8 @@ from keras_lightnets.applications.contract import (
 )
 from keras_lightnets.applications.decoding import decode_predictions as decode_predictions
 from keras_lightnets.layers import BatchNormalization
-from keras_lightnets.preprocessing import SYMMETRIC
 
-preprocess_input = SYMMETRIC
-
-# Names of the layers that end the stem or a block.
-BLOCK_OUTPUTS = r"conv1_relu|conv_(pw_)?\d+_relu"
+preprocess_input = FAMILY.preprocessing
 
 
 class Block(NamedTuple):

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import keras
 from keras import layers
 
+from keras_lightnets.applications.catalog.mobilenet_v2 import FAMILY
 from keras_lightnets.applications.contract import (
     ARGUMENTS,
     channel_axis,
@@ -25,12 +26,8 @@ from keras_lightnets.applications.contract import (
 )
 from keras_lightnets.applications.decoding import decode_predictions as decode_predictions
 from keras_lightnets.layers import BatchNormalization
-from keras_lightnets.preprocessing import SYMMETRIC
 
-preprocess_input = SYMMETRIC
-
-# Names of the layers that end the stem, a block, or the features.
-BLOCK_OUTPUTS = r"Conv1_relu|(expanded_conv|block_\d+)_(project_BN|add)|out_relu"
+preprocess_input = FAMILY.preprocessing
 
 
 class Stage(NamedTuple):

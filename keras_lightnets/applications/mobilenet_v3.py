@@ -15,6 +15,7 @@ from typing import NamedTuple
 import keras
 from keras import layers
 
+from keras_lightnets.applications.catalog.mobilenet_v3 import FAMILY
 from keras_lightnets.applications.contract import (
     ARGUMENTS,
     channel_axis,
@@ -27,12 +28,8 @@ from keras_lightnets.applications.contract import (
 )
 from keras_lightnets.applications.decoding import decode_predictions as decode_predictions
 from keras_lightnets.applications.mobilenet_v2 import batch_norm, depthwise, make_divisible
-from keras_lightnets.preprocessing import RAW
 
-preprocess_input = RAW
-
-# Names of the layers that end the stem, a block, or the features.
-BLOCK_OUTPUTS = r"conv_act|expanded_conv(_\d+)?_(project_bn|add)|conv_1_act"
+preprocess_input = FAMILY.preprocessing
 
 
 class Row(NamedTuple):

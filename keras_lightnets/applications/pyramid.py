@@ -4,18 +4,8 @@ import re
 
 import keras
 
-from keras_lightnets.applications import (
-    micronet,
-    mobilenet,
-    mobilenet_v2,
-    mobilenet_v3,
-    rexnet,
-    shufflenet,
-    shufflenet_v2,
-)
+from keras_lightnets.applications.catalog import FAMILIES
 from keras_lightnets.layers import AxialDepthwiseConv2D
-
-_MODULES = (micronet, mobilenet, mobilenet_v2, mobilenet_v3, rexnet, shufflenet, shufflenet_v2)
 
 
 @keras.saving.register_keras_serializable(package="keras_lightnets")
@@ -63,25 +53,66 @@ def feature_pyramid(model, levels=(2, 3, 4, 5)):
 
 
 def pyramid_levels(model):
-    """Returns the dict from the levels that `model` offers to their features, symbolic tensors.
+    """Returns the features that end a block, the last ones at each stride.
+
+    Args:
+        model: a model from a builder of this package, as `feature_pyramid` takes it.
+
+    Returns:
+        A dict from level to symbolic tensor; level k has stride 2**k.
 
     Raises:
         ValueError: if `model` is not one of this package.
     """
-    # A saved model does not know its builder, but its layers have the builder's names.
-    ends = max(
-        ([layer for layer in model.layers if re.fullmatch(module.BLOCK_OUTPUTS, layer.name)] for module in _MODULES),
-        key=len,
-    )
-    if not ends:
-        raise ValueError(f"`model` must come from a builder of keras_lightnets. Received: model={model.name}")
+    return _levels(model, _pyramid(model).ends)
+
+
+def expansion_levels(model):
+    """Returns the widest features, the last ones at each stride: where SSDLite reads stride 16.
+
+    A block of the later MobileNets and ReXNets first expands its input: these features, after their activation, are
+    what the depthwise convolution into the next stride reads. Blocks without an expansion give their outputs instead.
+
+    Args:
+        model: a model from a builder of this package, as `feature_pyramid` takes it.
+
+    Returns:
+        A dict from level to symbolic tensor; level k has stride 2**k.
+
+    Raises:
+        ValueError: if `model` is not one of this package.
+
+    Reference:
+        Sandler et al., MobileNetV2, CVPR 2018, section 6.2; Howard et al., MobileNetV3, ICCV 2019, section 6.3.
+
+    Example:
+
+    >>> model = keras_lightnets.MobileNetV2(alpha=0.35, weights=None, include_top=False)
+    >>> expansion_levels(model)[4].shape, pyramid_levels(model)[4].shape
+    ((None, None, None, 192), (None, None, None, 32))
+    """
+    pyramid = _pyramid(model)
+    return _levels(model, pyramid.expansions or pyramid.ends)
+
+
+def _pyramid(model):
+    """Returns the `Pyramid` of a model's family: a saved model does not know its builder, but has its layers' names."""
+    names = {layer.name for layer in model.layers}
+    for family in FAMILIES:
+        if family.pyramid.mark in names:
+            return family.pyramid
+    raise ValueError(f"`model` must come from a builder of keras_lightnets. Received: model={model.name}")
+
+
+def _levels(model, pattern):
     strides = _strides(model)
     levels = {}
-    for layer in ends:
-        height, width = strides[layer.output]
-        # Powers of two only: another one comes from the layers in front of the network's own.
-        if height == width and height.bit_count() == 1:
-            levels[height.bit_length() - 1] = layer.output
+    for layer in model.layers:
+        if re.fullmatch(pattern, layer.name):
+            height, width = strides[layer.output]
+            # Powers of two only: another one comes from the layers in front of the network's own.
+            if height == width and height.bit_count() == 1:
+                levels[height.bit_length() - 1] = layer.output
     return levels
 
 

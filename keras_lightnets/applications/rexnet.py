@@ -19,6 +19,7 @@ from typing import NamedTuple
 import keras
 from keras import layers
 
+from keras_lightnets.applications.catalog.rexnet import FAMILY
 from keras_lightnets.applications.contract import (
     ARGUMENTS,
     finish,
@@ -30,12 +31,8 @@ from keras_lightnets.applications.contract import (
 from keras_lightnets.applications.decoding import decode_predictions as decode_predictions
 from keras_lightnets.applications.mobilenet_v2 import make_divisible
 from keras_lightnets.layers import BatchNormalization, GroupedConv2D, PartialResidual, SiLU
-from keras_lightnets.preprocessing import IMAGENET_STATISTICS
 
-preprocess_input = IMAGENET_STATISTICS
-
-# Layers that end the stem, a block or the features: the last one at each stride is a level of the feature pyramid.
-BLOCK_OUTPUTS = r"stem_act|block\d+_(project_bn|add)|features_act"
+preprocess_input = FAMILY.preprocessing
 
 
 class Stage(NamedTuple):

@@ -23,6 +23,7 @@ from typing import NamedTuple
 import keras
 from keras import layers
 
+from keras_lightnets.applications.catalog.shufflenet import FAMILY
 from keras_lightnets.applications.contract import (
     ARGUMENTS,
     check_alpha,
@@ -35,13 +36,9 @@ from keras_lightnets.applications.contract import (
 from keras_lightnets.applications.decoding import decode_predictions as decode_predictions
 from keras_lightnets.errors import UserError
 from keras_lightnets.layers import BatchNormalization, ChannelShuffle, GroupedConv2D
-from keras_lightnets.preprocessing import IMAGENET_STATISTICS
 from keras_lightnets.weights.name_maps import ORDER_MARKS
 
-preprocess_input = IMAGENET_STATISTICS
-
-# Names of the layers that end the stem, a unit, or the features.
-BLOCK_OUTPUTS = r"stem_relu|stem_pool|stage\d_unit\d_(concat|relu)"
+preprocess_input = FAMILY.preprocessing
 
 # Table 1: channels of stage 2 at 1x by number of groups; stages 3 and 4 have twice and four times as many.
 _STAGE_2 = {1: 144, 2: 200, 3: 240, 4: 272, 8: 384}

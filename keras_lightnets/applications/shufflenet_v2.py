@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from keras import layers
 
+from keras_lightnets.applications.catalog.shufflenet_v2 import FAMILY
 from keras_lightnets.applications.contract import (
     ARGUMENTS,
     finish,
@@ -26,12 +27,8 @@ from keras_lightnets.applications.contract import (
 from keras_lightnets.applications.decoding import decode_predictions as decode_predictions
 from keras_lightnets.applications.shufflenet import batch_norm, depthwise, head, normal, ordered, stem
 from keras_lightnets.layers import ChannelShuffle, ChannelSplit
-from keras_lightnets.preprocessing import IMAGENET_STATISTICS
 
-preprocess_input = IMAGENET_STATISTICS
-
-# Names of the layers that end the stem, a unit, or the features.
-BLOCK_OUTPUTS = r"stem_relu|stem_pool|stage\d_unit\d_(concat|shuffle)|conv5_relu"
+preprocess_input = FAMILY.preprocessing
 
 _STEM = 24
 _UNITS = (4, 8, 4)  # of stages 2, 3 and 4; the first of each has stride 2

@@ -1,21 +1,16 @@
 """The `keras-lightnets` command."""
 
 import _thread
-import contextlib
-import json
 import logging
 import os
 import signal
 import sys
 import threading
 import warnings
-from pathlib import Path
-from typing import Annotated
 
-import rich.console
-import rich.table
 import typer
 
+from keras_lightnets.cli.models import models
 from keras_lightnets.cli.studies import studies
 from keras_lightnets.cli.training import runs
 from keras_lightnets.errors import UserError
@@ -32,162 +27,8 @@ def _commands():
     """Ultra-light image classifiers: from a folder of images to a verified .tflite."""
 
 
-@app.command(name="list")
-def list_(as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False):
-    """List every variant with its cost and its published accuracy."""
-    from keras_lightnets import list_models
-
-    if as_json:
-        names = ("name", "input_size", "params", "madds", "top1", "top1_source", "weights")
-        print(json.dumps([{name: getattr(record, name) for name in names} for record in list_models()], indent=2))
-        return
-    table = rich.table.Table("name", caption="top-1: ImageNet, as published; docs/cards names the sources")
-    for name in ("params", "MAdds", "top-1", "weights"):
-        table.add_column(name, justify="right")
-    for record in list_models():
-        accuracy = "" if record.top1 is None else f"{record.top1:.1f} %"
-        weights = ", ".join(record.weights[:1])
-        table.add_row(record.name, f"{record.params / 1e6:.2f} M", f"{record.madds / 1e6:.1f} M", accuracy, weights)
-    rich.console.Console().print(table)
-
-
-@app.command()
-def profile(
-    model: Annotated[str, typer.Argument(help="A name from `keras-lightnets list`, or a .keras file.")],
-    size: Annotated[int | None, typer.Option(min=1, help="Another side of the input in pixels.")] = None,
-    measure: Annotated[bool, typer.Option(help="Time every layer in TFLite on this machine too.")] = False,
-    output: Annotated[Path | None, typer.Option(help="File to write: .md, .csv or .json.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
-):
-    """Count what one image costs, layer by layer: parameters, multiply-adds, memory, and measured time."""
-    from keras_lightnets.evaluation.profiling import profile
-
-    console = rich.console.Console(quiet=as_json)
-    with console.status("Counting" + " and measuring" * measure):
-        cost, times = profile(model, size, measure, output)
-    if as_json:
-        print(json.dumps({**json.loads(cost.to_json()), "tflite": times and times.to_dict()}, indent=2))
-        return
-    table = rich.table.Table(rich.table.Column("layer", no_wrap=True), "output", "part", box=None)
-    for name in ("params", "MAdds", "kB", *(["ms"] if times else [])):
-        table.add_column(name, justify="right", no_wrap=True)
-    for layer in cost.layers:
-        # All of them are in the file.
-        if layer.madds or layer.part == "unknown" or layer.milliseconds:
-            shape = "x".join(map(str, layer.output_shape[1:]))
-            madds = "?" if layer.part == "unknown" else f"{layer.madds + layer.mix_madds:,}"
-            numbers = f"{layer.params:,}", madds, f"{layer.bytes_moved / 1e3:.0f}"
-            spent = "" if layer.milliseconds is None else f"{layer.milliseconds:.3f}"
-            table.add_row(layer.name, shape, layer.part, *numbers, *([spent] if times else []))
-    console.print(table)
-    table = rich.table.Table("part", box=None)
-    for name in (*(["ms"] if times else []), "params", "MAdds", "share", "MB moved"):
-        table.add_column(name, justify="right")
-    for part, total in cost.parts.items():
-        madds = total.madds + total.mix_madds
-        spent = "" if total.milliseconds is None else f"{total.milliseconds:.3f}"
-        share = f"{madds / (cost.madds + cost.mix_madds or 1):.1%}"
-        numbers = f"{total.params:,}", f"{madds:,}", share, f"{total.bytes_moved / 1e6:.2f}"
-        table.add_row(part or "without weights", *([spent] if times else []), *numbers)
-    console.print(table)
-    console.print(cost.summary(), highlight=False, soft_wrap=True)
-    if times:
-        console.print(times.summary(), highlight=False, soft_wrap=True)
-
-
-@app.command(name="cost-table")
-def cost_table(
-    name: Annotated[str | None, typer.Argument(help="Name of the table; without one, the names are listed.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
-):
-    """Count a published cost table again, and compare."""
-    from keras_lightnets.design.cost_tables import TABLES, cost_table
-
-    if name is None:
-        titles = {key: table.title for key, table in TABLES.items()}
-        lines = [f"{key}: {title}" for key, title in titles.items()]
-        print(json.dumps(titles, indent=2) if as_json else "\n".join(lines))
-        return
-    checked = cost_table(name)
-    if as_json:
-        print(json.dumps(checked.to_dict(), indent=2))
-        return
-    table = rich.table.Table("", title=checked.title, caption="in brackets: as printed, where that is another figure")
-    for column in checked.columns:
-        table.add_column(column, justify="right")
-    table.add_column("why it differs")
-    for row in checked.rows:
-        table.add_row(row.name, *(cell.shown() for cell in row.cells), row.why)
-    rich.console.Console().print(table)
-
-
-@app.command()
-def predict(
-    images: Annotated[list[Path], typer.Argument(help="Image files.")],
-    model: Annotated[Path, typer.Option(help="A .tflite or .keras file that keras-lightnets wrote.")],
-    top: Annotated[int, typer.Option(min=1, help="How many classes to name.")] = 3,
-    as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
-):
-    """Classify image files."""
-    from keras_lightnets.evaluation.prediction import classify
-
-    results = classify(model, images, top)
-    if as_json:
-        print(json.dumps(results, indent=2))
-        return
-    table = rich.table.Table("image", "class", "score")
-    for result in results:
-        for position, (name, score) in enumerate(result["classes"]):
-            table.add_row(result["image"] if position == 0 else "", name, f"{score:.3f}")
-    rich.console.Console().print(table)
-
-
-@app.command(name="convert-weights")
-def convert_weights(
-    source: Annotated[
-        str, typer.Argument(metavar="SRC", help="A weights file, or a name of `keras-lightnets weights`.")
-    ],
-    model: Annotated[str, typer.Option(help="A name from `keras-lightnets list`, such as ReXNet-alpha=1.3.")],
-    output: Annotated[
-        Path, typer.Option(help="File to write: .weights.h5 or .safetensors; without such an ending, both.")
-    ],
-    as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
-):
-    """Convert a checkpoint of PyTorch or Keras, check the result and write its card."""
-    from keras_lightnets.quiet import quiet
-    from keras_lightnets.weights import convert
-
-    with quiet() if as_json else contextlib.nullcontext():
-        report = convert(source, model, output)
-    if as_json:
-        print(json.dumps(report, indent=2))
-        return
-    for path, digest in report["files"].items():
-        print(f"{path}  sha256 {digest}")
-    print(f"{report['card']}\nChecked: {report['check']}.")
-
-
-@app.command()
-def weights(as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False):
-    """List the weights that are known: where they lie, their licence, and what of that is unverified."""
-    from keras_lightnets.weights import list_weights
-
-    records = list_weights()
-    if as_json:
-        print(json.dumps([record._asdict() for record in records], indent=2))
-        return
-    table = rich.table.Table(caption="--json has addresses, hashes and licences")
-    for name in ("name", "for", "format", "top-1", "unverified"):
-        table.add_column(name, overflow="fold")
-    for record in records:
-        accuracy = "" if record.top1 is None else f"{record.top1:.1f} %"
-        kind = record.format if record.by_name else f"{record.format}, by path"
-        table.add_row(record.name, record.shown, kind, accuracy, ", ".join(record.unverified))
-    rich.console.Console().print(table)
-
-
-app.add_typer(runs)
-app.add_typer(studies)
+for group in (models, runs, studies):
+    app.add_typer(group)
 
 # Typer has no public name for it.
 _UsageError = typer.BadParameter.__base__

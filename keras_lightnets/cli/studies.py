@@ -60,14 +60,14 @@ def channel_search(
         data,
         max_params,
         max_madds,
-        blocks,
-        candidates,
-        method,
-        population,
-        training,
-        spend,
-        workers,
-        console,
+        blocks=blocks,
+        candidates=candidates,
+        method=method,
+        population=population,
+        training=training,
+        spend=spend,
+        workers=workers,
+        console=console,
         **network,
     )
     if as_json:
@@ -170,3 +170,29 @@ def rank_study(
     for names, texts in cells.items():
         table.add_row(*names, *texts)
     console.print(table)
+
+
+@studies.command(name="cost-table")
+def cost_table(
+    name: Annotated[str | None, typer.Argument(help="Name of the table; without one, the names are listed.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
+):
+    """Count a published cost table again, and compare."""
+    from keras_lightnets.design.cost_tables import TABLES, cost_table
+
+    if name is None:
+        titles = {key: table.title for key, table in TABLES.items()}
+        lines = [f"{key}: {title}" for key, title in titles.items()]
+        print(json.dumps(titles, indent=2) if as_json else "\n".join(lines))
+        return
+    checked = cost_table(name)
+    if as_json:
+        print(json.dumps(checked.to_dict(), indent=2))
+        return
+    table = rich.table.Table("", title=checked.title, caption="in brackets: as printed, where that is another figure")
+    for column in checked.columns:
+        table.add_column(column, justify="right")
+    table.add_column("why it differs")
+    for row in checked.rows:
+        table.add_row(row.name, *(cell.shown() for cell in row.cells), row.why)
+    rich.console.Console().print(table)

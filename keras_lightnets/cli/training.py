@@ -36,6 +36,7 @@ def recipes(as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")]
 
 @runs.command()
 def train(
+    context: typer.Context,
     recipe: _Recipe,
     data: Data,
     output: Annotated[str, typer.Option(help="Folder to write; started again with the same command, a run goes on.")],
@@ -51,20 +52,18 @@ def train(
 ):
     """Train by a recipe, on one machine or many, and export the result, every file verified."""
     from keras_lightnets import training
+    from keras_lightnets.release.releasing import train_and_release
     from keras_lightnets.training.distribution import WorkerLostError
 
-    given = {"model": model, "epochs": epochs, "batch_size": batch_size, "size": size, "weights": weights}
-    config = training.load_recipe(
-        recipe,
-        **{name: value for name, value in given.items() if value is not None},
-        **_pairs(set_),
-        data=data,
-        output=output,
-        strategy=strategy,
-        seed=seed,
-    )
+    others = ("recipe", "set_", "release")
+    given = {name: value for name, value in _written(context).items() if name not in others}
+    config = training.load_recipe(recipe, **_settings(set_, given))
+    console = rich.console.Console()
     try:
-        training.train(config, rich.console.Console(), release)
+        if release is None:
+            training.train(config, console)
+        else:
+            train_and_release(config, release, console)
     except WorkerLostError as error:
         # TensorFlow cannot leave a broken cluster: the process begins anew, meets the restarted worker and resumes.
         print(f"{error} Waiting for it to come back.", file=sys.stderr)
@@ -128,7 +127,7 @@ def compare(
 
     if (recipe is None) != (data is None):
         raise UserError("--recipe and --data go together.")
-    config = training.load_recipe(recipe, **_pairs(set_), data=data) if recipe else None
+    config = training.load_recipe(recipe, **_settings(set_, {"data": data})) if recipe else None
     console = rich.console.Console(quiet=as_json)
     rows = compare(runs or [], output, config, console)
     if as_json:
@@ -181,15 +180,29 @@ def launch(
     sys.exit(launch(workers, command))
 
 
-def _pairs(settings):
-    pairs = [setting.partition("=") for setting in settings or ()]
-    if wrong := [name for name, equals, _ in pairs if not equals]:
-        raise UserError(f"--set takes NAME=VALUE. Received: {wrong[0]}")
-    return {name: value for name, _, value in pairs}
+def _written(context):
+    """Returns the options that the user wrote, without defaults."""
+    return {
+        name: value for name, value in context.params.items() if context.get_parameter_source(name).name != "DEFAULT"
+    }
+
+
+def _settings(pairs, options):
+    """Returns the settings of "NAME=VALUE" texts and of options, which must not name the same."""
+    settings = dict(options)
+    for pair in pairs or ():
+        name, equals, value = pair.partition("=")
+        if not equals:
+            raise UserError(f"--set takes NAME=VALUE. Received: {pair}")
+        if name in settings:
+            raise UserError(f"{name} is given twice. Leave out --set {pair}, or the other.")
+        settings[name] = value
+    return settings
 
 
 @runs.command()
 def finetune(
+    context: typer.Context,
     model: Annotated[str, typer.Option(help="A name from `keras-lightnets list`, such as MicroNetM0.")],
     data: Annotated[str, typer.Option(help="Folder with one folder of images per class, or train/ and test/ of them.")],
     output: Annotated[str, typer.Option(help="Folder to write.")],
@@ -206,11 +219,9 @@ def finetune(
     """Train a classifier on a folder of images and export it, every file verified."""
     from keras_lightnets import training
 
-    options = training.Options(
-        model, data, output, weights, size, epochs, frozen_epochs, batch_size, flip, seed, skip_bad_images
-    )
+    given = {name: value for name, value in context.params.items() if name != "resume"}
     try:
-        training.finetune(options, resume, rich.console.Console())
+        training.finetune(training.Options(**given), resume, rich.console.Console())
     except KeyboardInterrupt:
         kept = (Path(output) / "checkpoint" / "last.npz").exists()
         hint = f"the last epoch is kept in {output}; go on with --resume" if kept else "no epoch was finished"
@@ -219,6 +230,7 @@ def finetune(
 
 @runs.command()
 def optimize(
+    context: typer.Context,
     model: Annotated[str, typer.Option(help="A .keras file that keras-lightnets wrote.")],
     data: Data,
     method: Annotated[str, typer.Option(help="ptq, qat, prune or cluster.")],
@@ -235,29 +247,16 @@ def optimize(
     as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
 ):
     """Quantise, prune or cluster a trained model, and measure what it costs."""
-    from keras_lightnets.optimization import optimize as optimization
+    from keras_lightnets.optimization import optimizing
 
-    options = optimization.Options(
-        model,
-        data,
-        output,
-        method,
-        epochs,
-        steps,
-        batch_size,
-        learning_rate,
-        sparsity,
-        clusters,
-        engine,
-        tuple(keep_float or ()),
-        seed,
-    )
+    given = {name: value for name, value in context.params.items() if name != "as_json"}
+    options = optimizing.Options(**given | {"keep_float": tuple(keep_float or ())})
     console = rich.console.Console(quiet=as_json)
     try:
-        report = optimization.optimize(options, console)
+        report = optimizing.optimize(options, console)
     except KeyboardInterrupt:
         raise UserError(f"Interrupted: {model} is as it was.") from None
     if as_json:
         print(json.dumps(report, indent=2))
     else:
-        optimization.show(report, console)
+        optimizing.show(report, console)

@@ -1,6 +1,8 @@
 """What a model costs, layer by layer, from shapes alone: parameters, multiply-adds, memory and traffic."""
 
 import math
+import sys
+import types
 import warnings
 
 from keras_lightnets.complexity.calls import read_calls
@@ -10,6 +12,7 @@ from keras_lightnets.complexity.records import Complexity as Complexity
 from keras_lightnets.complexity.records import LayerCost as LayerCost
 from keras_lightnets.complexity.records import PartCost as PartCost
 from keras_lightnets.complexity.rules import products
+from keras_lightnets.graph import functional
 
 _SIDE = 224
 
@@ -26,7 +29,7 @@ def complexity(model, input_shape=None):
     and a tensor, the image too, is kept from the layer that writes it to the last one that reads it.
 
     Args:
-        model: a built functional or sequential `keras.Model`, models inside it included.
+        model: `keras.Model`, models inside it included: functional, or `Sequential`, or subclassed and called before.
         input_shape: tuple `(height, width, channels)` to count at; for several inputs a list of tuples. Defaults to
             None: the model's own, with 224 where it is open.
 
@@ -34,7 +37,7 @@ def complexity(model, input_shape=None):
         A `Complexity`.
 
     Raises:
-        UserError: if the model is not functional, or does not take `input_shape`.
+        UserError: if the shape of the model's input is unknown, or the model does not take `input_shape`.
 
     Warns:
         UserWarning: names the layers that it cannot count; they are in `unknown`, and in no sum.
@@ -44,6 +47,7 @@ def complexity(model, input_shape=None):
     >>> keras_lightnets.complexity(keras_lightnets.MicroNetM0(weights=None)).params
     1019590
     """
+    model = functional(model)
     calls = read_calls(model, input_shape, _SIDE)
     counted = [products(call) for call in calls]
     layers, seen = [], set()
@@ -79,3 +83,12 @@ def complexity(model, input_shape=None):
         peak_memory=max((layer.memory for layer in layers), default=0),
         unknown=tuple(unknown),
     )
+
+
+class _Package(types.ModuleType):
+    """This package, which is called like its function: `keras_lightnets.complexity(model)`."""
+
+    __call__ = staticmethod(complexity)
+
+
+sys.modules[__name__].__class__ = _Package

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import keras
 
+from keras_lightnets import graph
 from keras_lightnets.errors import UserError
 
 
@@ -31,7 +32,7 @@ def read_calls(model, input_shape, side):
     """Reads a functional model, with the models inside it, for one image.
 
     Args:
-        model: a built functional or sequential `keras.Model`.
+        model: functional `keras.Model`.
         input_shape: tuple without the batch, list of tuples, or None.
         side: int, in the place of open sides of the input.
 
@@ -41,8 +42,6 @@ def read_calls(model, input_shape, side):
     Raises:
         UserError: as in `complexity`.
     """
-    if not isinstance(model, keras.Model) or not getattr(model, "inputs", None):
-        raise UserError(f"`complexity` takes functional models, whose layers it can see. Received: {model!r}")
     own = [tuple(tensor.shape[1:]) for tensor in model.inputs]
     given = own if input_shape is None else input_shape if isinstance(input_shape, list) else [input_shape]
     if [len(shape) for shape in given] != [len(shape) for shape in own]:
@@ -61,24 +60,20 @@ def read_calls(model, input_shape, side):
 
 def _read(model, inputs, calls, prefix):
     """Appends the calls of `model` on `inputs` to `calls`, and returns its outputs."""
-    values = {id(old): new for old, new in zip(model.inputs, inputs, strict=True)}
-    # A sequential model becomes a functional one. Keras has no public view of the calls that make up a model.
-    by_depth = keras.Model(model.inputs, model.outputs)._nodes_by_depth
-    for node in (node for depth in sorted(by_depth, reverse=True) for node in by_depth[depth]):
-        if node.is_input:
-            continue
-        operation, sources = node.operation, [values[id(tensor)] for tensor in node.input_tensors]
-        if isinstance(operation, keras.Model) and getattr(operation, "inputs", None):
-            results = _read(operation, sources, calls, f"{prefix}{operation.name}/")
-        else:
-            args, kwargs = node.arguments.fill_in(values)
-            specs = keras.tree.flatten(operation.compute_output_spec(*args, **kwargs))
-            # Some operations return their input.
-            results = [keras.KerasTensor(spec.shape, spec.dtype) for spec in specs]
-            _check_channels(operation, sources)
-            calls.append(Call(operation, prefix + operation.name, sources, results))
-        values.update((id(old), new) for old, new in zip(node.output_tensors, results, strict=True))
-    return [values[id(tensor)] for tensor in model.outputs]
+
+    def visit(call, sources):
+        operation = call.operation
+        if call.model is not None:
+            return _read(call.model, sources, calls, f"{prefix}{operation.name}/")
+        args, kwargs = call.arguments(sources)
+        specs = keras.tree.flatten(operation.compute_output_spec(*args, **kwargs))
+        # Some operations return their input.
+        results = [keras.KerasTensor(spec.shape, spec.dtype) for spec in specs]
+        _check_channels(operation, sources)
+        calls.append(Call(operation, prefix + operation.name, sources, results))
+        return results
+
+    return graph.run(model, inputs, visit)
 
 
 def _check_channels(operation, sources):

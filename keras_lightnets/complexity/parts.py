@@ -3,6 +3,7 @@
 from keras import layers
 
 from keras_lightnets import layers as ours
+from keras_lightnets.layers.inference import MixedPointwise, ShiftMaxMix
 
 _POOLS = layers.GlobalAveragePooling2D | layers.GlobalMaxPooling2D | layers.Flatten
 _DEPTHWISE = (
@@ -44,7 +45,7 @@ def _kind(layer, product):
         if not getattr(layer, "weights", ()):
             return ""
         return "normalization" if isinstance(layer, _NORMALIZATIONS) else "other"
-    if isinstance(layer, ours.DynamicShiftMax) or type(layer).__name__ in ("ShiftMaxMix", "MixedPointwise"):
+    if isinstance(layer, ours.DynamicShiftMax | ShiftMaxMix | MixedPointwise):
         return "shift-max"
     if isinstance(layer, _DEPTHWISE):
         return "depthwise"

@@ -4,7 +4,13 @@ import math
 
 from keras import layers
 
+from keras_lightnets import graph
 from keras_lightnets import layers as ours
+from keras_lightnets.graph import array_operations as array
+from keras_lightnets.graph import core_operations as core
+from keras_lightnets.graph import math_operations as maths
+from keras_lightnets.graph import nn_operations as nn
+from keras_lightnets.layers import inference
 
 # What a runtime does while it writes the layer before or reads for the layer behind.
 _FUSED_LAYERS = (
@@ -30,6 +36,11 @@ _FUSED_LAYERS = (
     layers.UnitNormalization,
     layers.ZeroPadding1D,
     layers.ZeroPadding2D,
+    graph.LayerScale,
+    graph.StochasticDepth,
+    inference.ColumnBias,
+    inference.HardSwish,
+    inference.Offset,
 )
 # Sums, comparisons and copies.
 _PLAIN_LAYERS = (
@@ -56,19 +67,60 @@ _PLAIN_LAYERS = (
     ours.ChannelShuffle,
     ours.ChannelSplit,
     ours.PartialResidual,
+    graph.CustomScaleLayer,
+    inference.ChannelRoll,
 )
-# Classes without a public name, by their names: layers of keras.applications and fused models, functions of keras.ops.
-_FUSED_NAMES = {
-    *("LayerScale", "StochasticDepth", "ColumnBias", "HardSwish", "Offset"),
-    *("Abs", "Absolute", "Cast", "Clip", "Elu", "Exp", "ExpandDims", "Gelu", "HardSigmoid", "HardSilu", "Log"),
-    *("Negative", "Relu", "Relu6", "Reshape", "Rsqrt", "Sigmoid", "Silu", "Softmax", "Softplus", "Sqrt", "Square"),
-    *("Squeeze", "Tanh"),
-}
-_PLAIN_NAMES = {
-    *("CustomScaleLayer", "ChannelRoll"),
-    *("Add", "Concatenate", "Divide", "Flip", "GetItem", "Max", "Maximum", "Mean", "Min", "Minimum", "Multiply"),
-    *("Pad", "Power", "Repeat", "Roll", "Split", "Stack", "Subtract", "Sum", "Take", "Transpose", "TrueDivide"),
-}
+# Operations of keras.ops.
+_FUSED_OPERATIONS = (
+    array.Abs,
+    array.Absolute,
+    array.Clip,
+    array.Exp,
+    array.ExpandDims,
+    array.Log,
+    array.Negative,
+    array.Reshape,
+    array.Sqrt,
+    array.Square,
+    array.Squeeze,
+    array.Tanh,
+    core.Cast,
+    maths.Rsqrt,
+    nn.Elu,
+    nn.Gelu,
+    nn.HardSigmoid,
+    nn.HardSilu,
+    nn.Relu,
+    nn.Relu6,
+    nn.Sigmoid,
+    nn.Silu,
+    nn.Softmax,
+    nn.Softplus,
+)
+_PLAIN_OPERATIONS = (
+    array.Add,
+    array.Concatenate,
+    array.Divide,
+    array.Flip,
+    array.GetItem,
+    array.Max,
+    array.Maximum,
+    array.Mean,
+    array.Min,
+    array.Minimum,
+    array.Multiply,
+    array.Pad,
+    array.Power,
+    array.Repeat,
+    array.Roll,
+    array.Split,
+    array.Stack,
+    array.Subtract,
+    array.Sum,
+    array.Take,
+    array.Transpose,
+    array.TrueDivide,
+)
 _CONVOLUTIONS = layers.Conv1D | layers.Conv2D | layers.Conv3D
 _DEPTHWISE = layers.DepthwiseConv1D | layers.DepthwiseConv2D | ours.AxialDepthwiseConv2D
 _TRANSPOSED = layers.Conv1DTranspose | layers.Conv2DTranspose | layers.Conv3DTranspose
@@ -82,9 +134,9 @@ def products(call):
     inputs = math.prod(call.inputs[0].shape)
     if isinstance(layer, ours.DynamicShiftMax):
         return _size(layer.squeeze.kernel) + _size(layer.excite.kernel), 2 * layer.pieces * outputs
-    if type(layer).__name__ == "ShiftMaxMix":
+    if isinstance(layer, inference.ShiftMaxMix):
         return 0, 2 * layer.pieces * outputs
-    if type(layer).__name__ == "MixedPointwise":
+    if isinstance(layer, inference.MixedPointwise):
         # The mix is in the kernel, which is made for each image.
         return outputs * layer.kernel.shape[0], 2 * _size(layer.kernel)
     # The transposed ones are subclasses of none of the others: each number of the input meets each of its kernels.
@@ -99,13 +151,12 @@ def products(call):
         return outputs * math.prod(layer.kernel.shape[:-1]), 0
     if isinstance(layer, _MICRO):
         return _micro_factorized(layer, call.inputs[0].shape), 0
-    plain = isinstance(layer, _PLAIN_LAYERS) or type(layer).__name__ in _PLAIN_NAMES
-    return (0, 0) if plain or fused(layer) else None
+    return (0, 0) if fused(layer) or isinstance(layer, _PLAIN_LAYERS + _PLAIN_OPERATIONS) else None
 
 
 def fused(layer):
     """Whether `layer` works on its only input where that lies."""
-    return isinstance(layer, _FUSED_LAYERS) or type(layer).__name__ in _FUSED_NAMES
+    return isinstance(layer, _FUSED_LAYERS + _FUSED_OPERATIONS)
 
 
 def _micro_factorized(layer, shape):

@@ -86,14 +86,21 @@ def channel_search(
     shapes, results = {}, {}
     while len(shapes) < candidates:
         count = candidates if method == "random" else min(population, candidates - len(shapes))
-        best = sorted(results, key=lambda channels: -np.mean(results[channels]["accuracy"]))
-        parents = [shapes[channels] for channels in best[: math.ceil(_PARENTS * len(best))]]
-        shapes |= space.sample(count, np.random.default_rng([training.seed, len(shapes)]), parents, shapes)
-        names = {channels: "-".join(map(str, channels)) for channels in shapes}
-        trained = trials.run(
-            {names[channels]: {"channels": channels, **network} for channels in shapes}, workers, console
-        )
-        results = {channels: trained[name] for channels, name in names.items()}
+        random = np.random.default_rng([training.seed, len(shapes)])
+        shapes |= space.sample(count, random, _parents(shapes, results), shapes)
+        networks = {_name(channels): {"channels": channels, **network} for channels in shapes}
+        trained = trials.run(networks, workers, console)
+        results = {channels: trained[_name(channels)] for channels in shapes}
     costs = {channels: space.cost(channels) for channels in shapes}
     settings = {"data": data, "candidates": candidates, **training._asdict(), **settings}
     return report(output, settings, results, costs, network)
+
+
+def _name(channels):
+    return "-".join(map(str, channels))
+
+
+def _parents(shapes, results):
+    """Returns the shapes of the best networks."""
+    best = sorted(results, key=lambda channels: -np.mean(results[channels]["accuracy"]))
+    return [shapes[channels] for channels in best[: math.ceil(_PARENTS * len(best))]]

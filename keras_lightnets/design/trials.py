@@ -43,11 +43,12 @@ class Trials:
             if value < 0 or (value == 0 and name not in ("images", "seed")):
                 raise UserError(f"`{name}` must be positive. Received: {name}={value}")
         self._training, self._folder = training, Path(output)
+        self._images = self._folder / "images.npz"
         self._settings = json.loads(json.dumps({"data": data, **training._asdict(), **settings}))
         path = self._folder / "settings.json"
         if path.exists():
             _refuse_change(self._folder, json.loads(path.read_text()), self._settings)
-            with np.load(self._folder / "images.npz") as arrays:
+            with np.load(self._images) as arrays:
                 classes = int(arrays["classes"])
         else:
             self._new = _load(data, training)
@@ -82,13 +83,14 @@ class Trials:
             disable=not console.is_terminal,
         )
         if left:
-            initial = prepare_process, (self._folder / "images.npz", max(1, cores // workers))
+            initial = prepare_process, (max(1, cores // workers),)
             # Forked processes cannot use TensorFlow.
             pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), *initial)
             with bar, pool:
                 task = bar.add_task("networks", total=len(paths), completed=len(paths) - len(left))
                 futures = [
-                    pool.submit(train, {**networks[name], **self.image}, self._training, paths[name]) for name in left
+                    pool.submit(train, {**networks[name], **self.image}, self._training, self._images, paths[name])
+                    for name in left
                 ]
                 try:
                     for future in as_completed(futures):
@@ -108,7 +110,7 @@ class Trials:
         path = self._folder / "settings.json"
         if not path.exists():
             (self._folder / "trials").mkdir(parents=True, exist_ok=True)
-            with replacing(self._folder / "images.npz") as temporary:
+            with replacing(self._images) as temporary:
                 np.savez(temporary, **self._new)
             write_json(path, self._settings)
 

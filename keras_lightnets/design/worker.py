@@ -18,9 +18,6 @@ from keras_lightnets.quiet import quiet
 # Images per step where nothing is trained.
 BATCH = 250
 
-# The images of `Trials`, loaded once a process.
-arrays = {}
-
 
 class Training(NamedTuple):
     """How each network is trained and measured.
@@ -50,8 +47,8 @@ def read(path):
     return json.loads(path.read_text()) if path.exists() else {"accuracy": [], "nuclear_norm": []}
 
 
-def prepare_process(images, threads):
-    """Loads the images, and makes TensorFlow compute the same in every run."""
+def prepare_process(threads):
+    """Makes TensorFlow compute the same in every run, on so many threads."""
     threading.Thread(target=_follow_parent, daemon=True).start()
     with quiet():
         tf.config.threading.set_intra_op_parallelism_threads(threads)
@@ -59,8 +56,6 @@ def prepare_process(images, threads):
         # A training that is repeated has to come to the same accuracy.
         tf.config.experimental.enable_op_determinism()
         tf.constant(0)
-    with np.load(images) as loaded:
-        arrays.update(loaded)
 
 
 def _follow_parent():
@@ -69,8 +64,17 @@ def _follow_parent():
     os._exit(1)
 
 
-def train(network, training, path):
-    """Trains a network from every seed that is left, and writes its results after each."""
+def train(network, training, images, path):
+    """Trains a network from every seed that is left, and writes its results after each.
+
+    Args:
+        network: dict of the arguments of `BottleneckNet`.
+        training: `Training`.
+        images: Path of the .npz file with the images of a `Trials`.
+        path: Path of the JSON file with the results.
+    """
+    with np.load(images) as file:
+        arrays = dict(file)
     results = {"network": network, **read(path)}
     model = taps = None
     for seed in range(len(results["accuracy"]), training.seeds):
@@ -90,15 +94,15 @@ def train(network, training, path):
         model.set_weights(fresh.get_weights())
         for variable in model.optimizer.variables:
             variable.assign(np.zeros(variable.shape, variable.dtype))
-        _fit(model, training, np.random.default_rng(seed))
-        accuracy, nuclear_norm = _measure(taps)
+        _fit(model, training, arrays, np.random.default_rng(seed))
+        accuracy, nuclear_norm = _measure(taps, arrays)
         results["accuracy"].append(accuracy)
         results["nuclear_norm"].append(nuclear_norm)
         write_json(path, results)
     keras.backend.clear_session()
 
 
-def _fit(model, training, random):
+def _fit(model, training, arrays, random):
     pixels, labels = arrays["train_pixels"], arrays["train_labels"]
     for _ in range(training.epochs):
         chosen = random.permutation(len(labels))[: len(labels) // training.batch_size * training.batch_size]
@@ -122,7 +126,7 @@ def _augmented(pixels, random):
     return padded[np.arange(count)[:, None, None], rows[:, :, None], columns[:, None, :]]
 
 
-def _measure(taps):
+def _measure(taps, arrays):
     """Returns the accuracy on the held-out images and the nuclear norm of their last features, `(images, features)`."""
     logits, features = taps.predict(SYMMETRIC(arrays["validation_pixels"]), batch_size=BATCH, verbose=0)
     accuracy = float((logits.argmax(axis=-1) == arrays["validation_labels"]).mean())

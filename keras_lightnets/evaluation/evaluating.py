@@ -2,17 +2,13 @@
 
 from pathlib import Path
 
-import keras
-import numpy as np
-
 from keras_lightnets.data.opening import open_data
 from keras_lightnets.data.pipeline import Evaluation
 from keras_lightnets.errors import UserError
 from keras_lightnets.evaluation.drawing import draw_confusion, require_matplotlib
 from keras_lightnets.evaluation.measures import class_table, confusion_matrix, predict_source, summarize
-from keras_lightnets.export.interpreter import TFLiteModel
-from keras_lightnets.files import read_metadata, write_csv, write_json
-from keras_lightnets.preprocessing import Preprocessing
+from keras_lightnets.evaluation.opening import ModelFile
+from keras_lightnets.files import write_csv, write_json
 
 _BATCH = 64
 
@@ -40,15 +36,15 @@ def evaluate(model, data, output, split="test", seed=0, holdout=0.0):
     """
     require_matplotlib("confusion matrix")
     path = Path(model)
-    network, metadata = load(path)
-    opened = open_known(data, seed, holdout, metadata["labels"], path)
+    file = ModelFile(path)
+    about = file.metadata
+    opened = open_known(data, seed, holdout, about.labels, path)
     if split not in opened.splits:
         raise UserError(f"{data} has no split {split!r}. It has: {', '.join(opened.splits)}.")
     output = Path(output)
     output.mkdir(parents=True, exist_ok=True)
-    about = metadata["input"]
-    how = Evaluation(about["size"], about.get("crop", 1.0), Preprocessing(about["mean"], about["std"]), _BATCH)
-    scores, labels = predict_source(network, opened.splits[split], len(opened.classes), how)
+    how = Evaluation(about.size, about.crop, about.preprocessing, _BATCH)
+    scores, labels = predict_source(file, opened.splits[split], len(opened.classes), how)
     matrix = confusion_matrix(scores, labels)
     rows = class_table(matrix, opened.classes)
     result = {"model": str(path), "data": data, "split": split, **summarize(scores, labels), "classes": rows}
@@ -68,32 +64,3 @@ def open_known(data, seed, holdout, labels, path):
 
 def _some(classes):
     return f"{len(classes)} classes ({', '.join(classes[:3])}, ...)"
-
-
-def load(path):
-    """Returns the network in a `.keras` or `.tflite` file that keras-lightnets wrote, and its metadata."""
-    if not path.is_file():
-        raise UserError(f"{path} does not exist.")
-    if path.suffix not in (".keras", ".tflite"):
-        raise UserError(f"{path} is neither a .tflite nor a .keras file.")
-    if path.suffix == ".tflite":
-        network = _TFLiteNetwork(path)
-    else:
-        try:
-            network = keras.saving.load_model(path, compile=False)
-        except (ValueError, OSError, KeyError) as error:
-            raise UserError(f"{path} is not a Keras model that can be loaded: {error}") from error
-    metadata = read_metadata(path)
-    if metadata is None:
-        raise UserError(f"{path} carries no labels and preprocessing. Use a file written by keras-lightnets.")
-    return network, metadata
-
-
-class _TFLiteNetwork:
-    """A `.tflite` file that predicts on batches, as a Keras model does."""
-
-    def __init__(self, path):
-        self._model = TFLiteModel(path)
-
-    def predict(self, batches, verbose):
-        return np.concatenate([self._model.predict(images) for images in batches.as_numpy_iterator()])

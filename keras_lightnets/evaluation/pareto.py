@@ -11,8 +11,9 @@ from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedC
 from keras_lightnets.applications.catalog import find_model, list_models
 from keras_lightnets.errors import UserError
 from keras_lightnets.evaluation.drawing import draw_costs, on_front, require_matplotlib
-from keras_lightnets.evaluation.profiling import open_model, tflite_content
-from keras_lightnets.export.interpreter import TFLiteModel
+from keras_lightnets.evaluation.profiling import open_model
+from keras_lightnets.export.interpreter import TFLiteModel, vouch_for
+from keras_lightnets.export.tflite import Exporter
 from keras_lightnets.files import write_csv, write_json
 
 _COSTS = ("madds", "params", "latency_ms")
@@ -91,7 +92,9 @@ def _latencies(names, path, console):
         for name in missing:
             progress.update(task, description=name)
             file = Path(folder) / "network.tflite"
-            file.write_bytes(tflite_content(open_model(name)))
+            with Exporter(open_model(name)) as exporter:
+                file.write_bytes(exporter.convert())
+            vouch_for(file)
             model = TFLiteModel(file)
             latency = min(model.invoke_ms() for _ in range(_RUNS))
             known[name] = {"latency_ms": latency, "size_bytes": file.stat().st_size}

@@ -1,15 +1,9 @@
 """Classifying image files with an exported model and the metadata inside it."""
 
-from pathlib import Path
-
-import keras
 import numpy as np
 
 from keras_lightnets.data.images import load_square
-from keras_lightnets.errors import UserError
-from keras_lightnets.export.interpreter import TFLiteModel
-from keras_lightnets.files import read_metadata
-from keras_lightnets.preprocessing import Preprocessing
+from keras_lightnets.evaluation.opening import ModelFile
 
 
 def classify(model, images, top=3):
@@ -24,31 +18,16 @@ def classify(model, images, top=3):
         A list with a dict per image: "image", its path, and "classes", pairs of name and score in falling order.
 
     Raises:
-        UserError: if the model or an image cannot be read, or the model carries no labels.
+        UserError: if the model or an image cannot be read, the model carries no labels, or a score is not finite.
     """
-    path = Path(model)
-    if path.suffix == ".keras":
-        if not path.is_file():
-            raise UserError(f"{path} does not exist.")
-        try:
-            network = keras.saving.load_model(path)
-        except (ValueError, OSError, KeyError) as error:
-            raise UserError(f"{path} is not a Keras model that can be loaded: {error}") from error
-    elif path.suffix == ".tflite":
-        network = TFLiteModel(path)
-    else:
-        raise UserError(f"{path} is neither a .tflite nor a .keras file.")
-    metadata = read_metadata(path)
-    if metadata is None:
-        raise UserError(f"{path} carries no labels and preprocessing. Use a file written by keras-lightnets finetune.")
-    about = metadata["input"]
-    pixels = np.stack([_shown(image, about["size"], about.get("crop", 1.0)) for image in images])
-    inputs = Preprocessing(about["mean"], about["std"])(pixels)
-    scores = network.predict(inputs) if path.suffix == ".tflite" else network.predict(inputs, verbose=0)
+    file = ModelFile(model)
+    about = file.metadata
+    pixels = np.stack([_shown(image, about.size, about.crop) for image in images])
+    scores = file.predict(about.preprocessing(pixels))
     return [
         {
             "image": str(image),
-            "classes": [(metadata["labels"][i], float(row[i])) for i in np.argsort(row)[::-1][:top]],
+            "classes": [(about.labels[i], float(row[i])) for i in np.argsort(row)[::-1][:top]],
         }
         for image, row in zip(images, scores, strict=True)
     ]

@@ -13,7 +13,8 @@ from keras_lightnets.applications.catalog import find_model
 from keras_lightnets.complexity import complexity
 from keras_lightnets.errors import UserError
 from keras_lightnets.evaluation.cutting import OTHER, cut
-from keras_lightnets.export.tflite import static_graph
+from keras_lightnets.evaluation.opening import load_keras
+from keras_lightnets.export.tflite import Exporter
 from keras_lightnets.files import replacing
 from keras_lightnets.quiet import quiet
 
@@ -63,16 +64,14 @@ def open_model(source, size=None):
             return record.builder(**record.kwargs, weights=None, input_shape=(side, side, 3))
         except ValueError as error:
             raise UserError(f"Cannot build {source}: {error}") from error
-    if not Path(source).is_file():
-        raise UserError(f"{source} does not exist.")
+    model = load_keras(source)
+    if size is None or model.input_shape[1:3] == (size, size):
+        return model
+    inputs = keras.Input((size, size, model.input_shape[-1]))
     try:
-        model = keras.saving.load_model(source, compile=False)
-        if size is None or model.input_shape[1:3] == (size, size):
-            return model
-        inputs = keras.Input((size, size, model.input_shape[-1]))
         return keras.Model(inputs, model(inputs), name=model.name)
-    except (ValueError, OSError, KeyError) as error:
-        raise UserError(f"{source} is not a Keras model that can be loaded at this size: {error}") from error
+    except ValueError as error:
+        raise UserError(f"{source} does not take images of {size}x{size}: {str(error).splitlines()[0]}") from error
 
 
 def profile(source, size=None, measure=False, output=None):
@@ -139,7 +138,8 @@ def layer_times(model, cost, rounds=50):
     'stem_3x1'
     """
     madds = {layer.name.rpartition("/")[-1]: layer.madds for layer in cost.layers}
-    content = tflite_content(model)
+    with Exporter(model) as exporter:
+        content = exporter.convert()
     pieces = cut(content, madds)
     nothing = tf.function(lambda x: x + 1.0, input_signature=[tf.TensorSpec((1, 1, 1, 4))])
     with quiet():
@@ -151,12 +151,6 @@ def layer_times(model, cost, rounds=50):
     for (owner, _), part in zip(pieces, parts, strict=True):
         layers[owner] = layers.get(owner, 0.0) + max(part - call, 0.0)
     return LayerTimes(layers, network, call)
-
-
-def tflite_content(model):
-    """Returns `model` as the bytes of a float32 `.tflite` file."""
-    with static_graph(model) as graph, quiet():
-        return tf.lite.TFLiteConverter.from_saved_model(graph.folder).convert()
 
 
 def _runner(content):

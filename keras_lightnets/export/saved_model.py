@@ -2,11 +2,10 @@
 
 from pathlib import Path
 
-import numpy as np
 import tensorflow as tf
 
 from keras_lightnets.errors import UserError
-from keras_lightnets.export.verification import verify
+from keras_lightnets.export.verification import Reference, random_samples
 from keras_lightnets.files import replacing, write_json
 from keras_lightnets.quiet import quiet
 
@@ -32,21 +31,21 @@ def to_saved_model(model, path, samples=None, labels=None):
     >>> report.top1_agreement
     1.0
     """
+    samples = random_samples(model) if samples is None else samples
+    return write_saved_model(Reference(model, samples, labels), path)
+
+
+def write_saved_model(reference, path):
+    """Writes the model of a `Reference` as `to_saved_model` does, and returns the `Report`."""
     path = Path(path)
     if path.exists():
         raise UserError(f"{path} exists. Remove it or choose another place.")
     with replacing(path) as temporary:
         try:
             with quiet():
-                model.export(temporary, verbose=False)
+                reference.model.export(temporary, verbose=False)
         except tf.errors.OpError as error:
             raise OSError(error.message) from error
-    report = verify(path, model, random_samples(model) if samples is None else samples, labels)
+    report = reference.compare(path)
     write_json(path.with_name(path.name + ".json"), report.to_dict())
     return report
-
-
-def random_samples(model, count=8):
-    """Returns `count` images of standard normal pixels in the input shape of `model`, 224x224 where unknown."""
-    shape = [224 if side is None else side for side in model.inputs[0].shape[1:]]
-    return np.random.default_rng(0).standard_normal((count, *shape)).astype("float32")

@@ -60,24 +60,47 @@ def verify(path, model, samples, labels=None, quantization=None):
     Raises:
         UserError: if the file is not a model that can be run.
     """
-    path = Path(path)
-    expected = model.predict(samples, batch_size=_BATCH, verbose=0)
-    report = Report(str(path), quantization, _size(path), len(samples), 0.0, 1.0)
-    if path.is_dir():
-        loaded = tf.saved_model.load(str(path))
-        batches = [loaded.serve(samples[i : i + _BATCH]) for i in range(0, len(samples), _BATCH)]
-        outputs = np.concatenate(batches)
-    else:
-        runner = TFLiteModel(path)
-        outputs = runner.predict(samples)
-        report.latency_ms = latencies([runner])[0]
-        report.partitions = runner.operators.count("DELEGATE")
-        report.operators = len(runner.operators) - report.partitions
-    report.max_abs_diff = float(np.max(np.abs(outputs - expected)))
-    report.top1_agreement = float(np.mean(outputs.argmax(-1) == expected.argmax(-1)))
-    if labels is not None:
-        report.accuracy = float(np.mean(outputs.argmax(-1) == labels))
-    return report
+    return Reference(model, samples, labels).compare(path, quantization)
+
+
+class Reference:
+    """What a Keras model says about some images, which each of its files is compared with.
+
+    Args:
+        model: the `keras.Model`.
+        samples: float array `(n, height, width, channels)`, as the model takes them.
+        labels: int array `(n,)` for the accuracy. Defaults to None.
+    """
+
+    def __init__(self, model, samples, labels=None):
+        self.model, self.samples, self.labels = model, samples, labels
+        self.expected = model.predict(samples, batch_size=_BATCH, verbose=0)
+
+    def compare(self, path, quantization=None):
+        """Returns the `Report` of an exported file."""
+        path = Path(path)
+        report = Report(str(path), quantization, _size(path), len(self.samples), 0.0, 1.0)
+        if path.is_dir():
+            loaded = tf.saved_model.load(str(path))
+            batches = [loaded.serve(self.samples[i : i + _BATCH]) for i in range(0, len(self.samples), _BATCH)]
+            outputs = np.concatenate(batches)
+        else:
+            runner = TFLiteModel(path)
+            outputs = runner.predict(self.samples)
+            report.latency_ms = latencies([runner])[0]
+            report.partitions = runner.operators.count("DELEGATE")
+            report.operators = len(runner.operators) - report.partitions
+        report.max_abs_diff = float(np.max(np.abs(outputs - self.expected)))
+        report.top1_agreement = float(np.mean(outputs.argmax(-1) == self.expected.argmax(-1)))
+        if self.labels is not None:
+            report.accuracy = float(np.mean(outputs.argmax(-1) == self.labels))
+        return report
+
+
+def random_samples(model, count=8):
+    """Returns `count` images of standard normal pixels in the input shape of `model`, 224x224 where unknown."""
+    shape = [224 if side is None else side for side in model.inputs[0].shape[1:]]
+    return np.random.default_rng(0).standard_normal((count, *shape)).astype("float32")
 
 
 def _size(path):

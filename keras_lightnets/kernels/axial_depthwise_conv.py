@@ -10,6 +10,9 @@ from keras import ops
 
 from keras_lightnets.kernels.export_scope import exporting
 
+if keras.backend.backend() == "tensorflow":
+    from keras_lightnets.kernels import tensorflow_forms
+
 # Where a few channels are multiplied, up to this many outputs, an ordinary convolution trains faster on a CPU.
 _DENSE_LIMIT = 48
 
@@ -34,8 +37,6 @@ def axial_depthwise_conv(x, kernel, axis, stride=1):
     strides = (stride, 1) if axis == "height" else (1, stride)
     channels, multiplier = kernel.shape[2:]
     if not exporting() and keras.backend.backend() == "tensorflow":
-        from keras_lightnets.kernels import tensorflow_forms
-
         if multiplier > 1 and channels * multiplier <= _DENSE_LIMIT:
             return ops.conv(x, dense_kernel(kernel), strides, padding, "channels_last")
         if stride > 1 and not tensorflow_forms.unequal_strides_work(x.dtype):

@@ -1,9 +1,12 @@
 """Channel shuffle: view as `(groups, n)`, transpose, flatten."""
 
 import keras
-from keras import ops
 
 from keras_lightnets.kernels.export_scope import exporting
+from keras_lightnets.kernels.permutations import transposed
+
+if keras.backend.backend() == "tensorflow":
+    from keras_lightnets.kernels import tensorflow_forms
 
 
 def channel_shuffle(x, groups):
@@ -17,15 +20,5 @@ def channel_shuffle(x, groups):
         Float tensor of the shape of `x`.
     """
     if keras.backend.backend() == "tensorflow" and not exporting():
-        from keras_lightnets.kernels import tensorflow_forms
-
         return tensorflow_forms.channel_shuffle(x, groups)
     return transposed(x, groups)
-
-
-def transposed(x, groups):
-    """The same by a transposition."""
-    shape = ops.shape(x)
-    # Three axes transpose faster than five, and stay within what the delegates of phones accept.
-    x = ops.reshape(x, (-1, groups, shape[-1] // groups))
-    return ops.reshape(ops.transpose(x, (0, 2, 1)), shape)

@@ -13,6 +13,9 @@ from keras import ops
 
 from keras_lightnets.kernels.export_scope import exporting
 
+if keras.backend.backend() == "tensorflow":
+    from keras_lightnets.kernels import tensorflow_forms
+
 # Below this many entries of the dense (in, out) matrix, multiplying its zeros costs less than moving the groups apart.
 _BLOCK_DIAGONAL_LIMIT = 50_000
 
@@ -34,8 +37,6 @@ def grouped_conv(x, kernel, groups, strides=(1, 1), padding="valid", dilation_ra
     if keras.backend.backend() != "tensorflow":
         return ops.conv(x, kernel, strides, padding, "channels_last", dilation_rate)
     if exporting():
-        from keras_lightnets.kernels import tensorflow_forms
-
         return tensorflow_forms.native_conv(x, kernel, strides, padding, dilation_rate)
     if tuple(kernel.shape[:2]) == (1, 1):
         if tuple(strides) != (1, 1):
@@ -53,8 +54,6 @@ def pointwise_matmul(x, kernel, groups):
     channels = groups * group_channels
     shape = (*ops.shape(x)[:-1], filters)
     if groups == 1 or channels * filters <= _BLOCK_DIAGONAL_LIMIT:
-        from keras_lightnets.kernels import tensorflow_forms
-
         # Shuffles in front of the convolution go into the order of its rows.
         x, order = tensorflow_forms.unshuffled(x)
         weights = tensorflow_forms.repeated_rows(kernel, groups, order)

@@ -1,16 +1,13 @@
 """Dynamic Shift-Max arithmetic: the channel shift, and the maximum of dynamic linear pieces."""
 
 import keras
-import numpy as np
 from keras import ops
 
 from keras_lightnets.kernels.export_scope import exporting
+from keras_lightnets.kernels.permutations import shift_permutation
 
-
-def shift_permutation(channels, groups):
-    """Index `p` with `shifted[c] = x[p[c]]`: the next group, and inside it the next channel, both cyclic."""
-    index = np.arange(channels).reshape(groups, channels // groups)
-    return np.roll(index, (-1, -1), axis=(0, 1)).reshape(-1)
+if keras.backend.backend() == "tensorflow":
+    from keras_lightnets.kernels import tensorflow_forms
 
 
 def channel_shift(x, groups):
@@ -26,8 +23,6 @@ def channel_shift(x, groups):
     if exporting():
         return _shift_by_slices(x, groups)
     if keras.backend.backend() == "tensorflow":
-        from keras_lightnets.kernels import tensorflow_forms
-
         return tensorflow_forms.channel_shift(x, groups)
     return ops.take(x, shift_permutation(x.shape[-1], groups), axis=-1)
 
@@ -55,8 +50,6 @@ def shift_max(x, coefficients, groups, pieces):
         Float tensor of the shape of `x`.
     """
     if keras.backend.backend() == "tensorflow" and not exporting():
-        from keras_lightnets.kernels import tensorflow_forms
-
         return tensorflow_forms.shift_max(x, coefficients, groups, pieces)
     shifted = channel_shift(x, groups)
     if not exporting():

@@ -6,8 +6,7 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from keras_lightnets.kernels.channel_shuffle import transposed
-from keras_lightnets.kernels.shift_max import shift_permutation
+from keras_lightnets.kernels.permutations import shift_permutation, shuffle_permutation, transposed
 
 # Up to these widths one dense permutation matrix is the fastest on a CPU; above them, for the shift, one matrix inside
 # each group, and for the shuffle a transposition.
@@ -17,6 +16,8 @@ _DENSE_SHUFFLE_LIMIT = 48
 _NARROW_MIX = 12
 # The operator for batch normalisation of oneDNN is fast, by up to ten times, for multiples of this many channels.
 _NORM_MULTIPLE = 4
+# The collection of a traced graph that holds triples of a shuffled tensor, its source and the order of its channels.
+_SHUFFLES = "keras_lightnets_shuffles"
 # Pixels with fewer channels than this are taken several at a time.
 _WIDE_ROW = 64
 
@@ -59,23 +60,32 @@ def _permuted(x, permutation):
 def channel_shuffle(x, groups):
     """`kernels.channel_shuffle.channel_shuffle`, as a product with a 0/1 matrix where that is faster.
 
-    The result remembers what it is a permutation of: a layer that can read its channels in any order takes that, and
-    the shuffle itself is never computed.
+    The traced graph keeps what the result is a permutation of. A convolution that can read its channels in any order
+    takes that instead, and the shuffle itself is never computed.
     """
     source, order = unshuffled(x)
     channels = x.shape[-1]
-    order = order[np.arange(channels).reshape(groups, -1).T.reshape(-1)]
+    order = order[shuffle_permutation(channels, groups)]
     if channels > _DENSE_SHUFFLE_LIMIT or not _matmul_is_exact():
         shuffled = transposed(x, groups)
     else:
         shuffled = ops.reshape(_permuted(source, order), ops.shape(x))
-    shuffled._keras_lightnets_shuffled = source, order
+    if tf.is_symbolic_tensor(shuffled):
+        shuffled.graph.add_to_collection(_SHUFFLES, (shuffled, source, order))
     return shuffled
 
 
 def unshuffled(x):
     """Returns a tensor, and the order in which `x` has its channels; other tensors than shuffled ones as they are."""
-    return getattr(x, "_keras_lightnets_shuffled", (x, np.arange(x.shape[-1])))
+    if tf.is_symbolic_tensor(x):
+        for shuffled, source, order in x.graph.get_collection(_SHUFFLES):
+            if shuffled is x:
+                return source, order
+        if x.op.type == "Cast":
+            source, order = unshuffled(x.op.inputs[0])
+            if source is not x.op.inputs[0]:
+                return tf.cast(source, x.dtype), order
+    return x, np.arange(x.shape[-1])
 
 
 def repeated_rows(kernel, groups, order):

@@ -3,6 +3,9 @@
 import keras
 from keras import ops
 
+if keras.backend.backend() == "tensorflow":
+    from keras_lightnets.kernels import tensorflow_forms
+
 
 @keras.saving.register_keras_serializable(package="keras_lightnets")
 class BatchNormalization(keras.layers.BatchNormalization):
@@ -35,8 +38,6 @@ class BatchNormalization(keras.layers.BatchNormalization):
         """Normalises `inputs`, by their own moments in training and by the moving ones otherwise."""
         if not (training and self.trainable and self._has_one_operator(inputs, mask)):
             return super().call(inputs, training=training, mask=mask)
-        from keras_lightnets.kernels import tensorflow_forms
-
         channels = inputs.shape[-1]
         gamma = self.gamma if self.scale else ops.ones(channels)
         beta = self.beta if self.center else ops.zeros(channels)

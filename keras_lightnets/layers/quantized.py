@@ -4,8 +4,8 @@ import keras
 from keras import ops
 from keras.quantizers import fake_quant_with_min_max_vars
 
-from keras_lightnets import layers as ours
 from keras_lightnets.kernels.export_scope import exporting
+from keras_lightnets.layers.axial_depthwise_conv import AxialDepthwiseConv2D
 
 # Share of the range before that a batch leaves as it was.
 _MOMENTUM = 0.99
@@ -13,7 +13,7 @@ _MOMENTUM = 0.99
 _MARGIN = 1.001
 # Step of channels whose weights are all zero.
 _LEAST = 1e-12
-_DEPTHWISE = (keras.layers.DepthwiseConv2D, ours.AxialDepthwiseConv2D)
+_DEPTHWISE = (keras.layers.DepthwiseConv2D, AxialDepthwiseConv2D)
 
 
 @keras.saving.register_keras_serializable(package="keras_lightnets")
@@ -223,3 +223,8 @@ class Coefficients(keras.layers.Layer):
     def get_config(self):
         """Returns the arguments."""
         return {**super().get_config(), "part": self.part, "parts": self.parts}
+
+
+def is_quantize_aware(model):
+    """Returns whether a model came from `optimization.quantize_aware`."""
+    return any(isinstance(layer, FakeQuantize) for layer in model.layers)

@@ -4,6 +4,9 @@ import keras
 
 from keras_lightnets.kernels.export_scope import exporting
 
+if keras.backend.backend() == "tensorflow":
+    from keras_lightnets.kernels import tensorflow_forms
+
 
 @keras.saving.register_keras_serializable(package="keras_lightnets")
 class SiLU(keras.layers.Activation):
@@ -36,8 +39,6 @@ class SiLU(keras.layers.Activation):
         """Applies the function to `inputs`."""
         if exporting() or keras.backend.backend() != "tensorflow":
             return super().call(inputs)
-        from keras_lightnets.kernels import tensorflow_forms
-
         return tensorflow_forms.silu(inputs)
 
     def get_config(self):

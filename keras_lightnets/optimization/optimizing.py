@@ -1,5 +1,6 @@
 """The `optimize` command: a trained model file in, smaller files and what they cost out."""
 
+import contextlib
 import dataclasses
 import functools
 import time
@@ -12,12 +13,13 @@ import rich.table
 
 from keras_lightnets.data.pipeline import steps_per_epoch, training_batches
 from keras_lightnets.errors import UserError
-from keras_lightnets.evaluation.evaluating import load, open_known
-from keras_lightnets.export.fusing import fuse
+from keras_lightnets.evaluation.evaluating import open_known
+from keras_lightnets.evaluation.opening import ModelFile
+from keras_lightnets.export.checks import check_layers
 from keras_lightnets.export.interpreter import TFLiteModel, latencies
-from keras_lightnets.export.tflite import to_tflite
+from keras_lightnets.export.tflite import Exporter
 from keras_lightnets.files import add_metadata, replacing, write_json
-from keras_lightnets.optimization.checks import check_float, check_layers
+from keras_lightnets.optimization.checks import check_float
 from keras_lightnets.optimization.compression import cluster, prune
 from keras_lightnets.optimization.placement import quantize_aware
 from keras_lightnets.optimization.prunable import sparsity
@@ -98,35 +100,41 @@ def optimize(options, console):
         UserError: for bad options, data or models, before anything is written.
     """
     path, output = Path(options.model), Path(options.output)
-    model, metadata = load(path)
+    file = ModelFile(path)
+    model, metadata = file.network, file.metadata
     if path.suffix != ".keras":
         raise UserError(f"{path} is finished already: give the .keras file of the float model.")
     if (output / "model.keras").resolve() == path.resolve():
         raise UserError(f"{output} holds the float model, which stays as it is. Choose another --output.")
     _check_output(output)
     check_float(model)
-    about = metadata["input"]
-    data = open_known(options.data, options.seed, 0.0, metadata["labels"], path)
+    if metadata.model is None:
+        raise UserError(f"{path} names no network. Use a file written by keras-lightnets.")
+    data = open_known(options.data, options.seed, 0.0, metadata.labels, path)
     config = Config(
-        model=metadata["model"],
-        size=about["size"],
+        model=metadata.model,
+        size=metadata.size,
         batch_size=min(options.batch_size, data.splits["train"].count),
         seed=options.seed,
         crop_area=0.5,
-        eval_crop=about.get("crop", 1.0),
+        eval_crop=metadata.crop,
     )
-    run = _Run(options, model, metadata, data, config, console)
-    training = run.prepare()
-    output.mkdir(parents=True, exist_ok=True)
-    before = run.export(model, None, _BEFORE)
-    start = time.monotonic()
-    optimized = model if training is None else run.train(training)
-    seconds = time.monotonic() - start
-    if optimized is not model:
-        with replacing(output / "model.keras") as temporary:
-            optimized.save(temporary)
-            add_metadata(temporary, metadata)
-    files = [run.export(optimized, kind, f"model_{kind or 'float32'}.tflite") for kind in _FILES[options.method]]
+    run = _Run(options, model, metadata.to_dict(), data, config, console)
+    with contextlib.ExitStack() as stack:
+        exporter = stack.enter_context(run.exporter(model))
+        training = run.prepare(exporter)
+        output.mkdir(parents=True, exist_ok=True)
+        before = run.export(exporter, None, _BEFORE)
+        start = time.monotonic()
+        optimized = model if training is None else run.train(training)
+        seconds = time.monotonic() - start
+        if optimized is not model:
+            with replacing(output / "model.keras") as temporary:
+                optimized.save(temporary)
+                add_metadata(temporary, metadata.to_dict())
+            exporter = stack.enter_context(run.exporter(optimized))
+        names = {kind: f"model_{kind or 'float32'}.tflite" for kind in _FILES[options.method]}
+        files = [run.export(exporter, kind, name) for kind, name in names.items()]
     rows = [before, *files]
     times = latencies([TFLiteModel(output / row["file"]) for row in rows])
     for row, milliseconds in zip(rows, times, strict=True):
@@ -157,21 +165,16 @@ class _Run:
         self._samples, self.labels = some_images(data.splits["test"], len(data.classes), config)
         self._calibration = calibration_images(data, config)
 
-    def export(self, model, quantization, name):
+    def exporter(self, model):
+        """Returns the `Exporter` of a model."""
+        return Exporter(model, self._calibration, self._samples, self.labels)
+
+    def export(self, exporter, quantization, name):
         """Writes a file, and returns its row of the report."""
         self._console.print(f"writing {name}")
         path = Path(self._options.output) / name
         keep_float = self._options.keep_float if quantization == "int8" else ()
-        report = to_tflite(
-            model,
-            path,
-            quantization,
-            self._calibration,
-            self._samples,
-            self.labels,
-            self._metadata,
-            keep_float=keep_float,
-        )
+        report = exporter.write(path, quantization, self._metadata, keep_float=keep_float)
         return {
             "file": name,
             "quantization": quantization,
@@ -179,15 +182,15 @@ class _Run:
             "agreement": report.top1_agreement,
             "bytes": report.size_bytes,
             "zipped_bytes": len(zlib.compress(path.read_bytes(), 9)),
-            "sparsity": sparsity(model),
+            "sparsity": sparsity(exporter.reference.model),
         }
 
-    def prepare(self):
+    def prepare(self, exporter):
         """Returns what will be trained, a `Training` or a Keras model, or None; refuses what cannot be done."""
         model, options = self._model, self._options
         if options.method == "ptq":
             if options.keep_float:
-                check_layers(options.keep_float, [layer.name for layer in fuse(model).layers], model.name)
+                check_layers(options.keep_float, [layer.name for layer in exporter.fused.layers], model.name)
             return None
         if options.method == "prune":
             return prune(model, options.sparsity)

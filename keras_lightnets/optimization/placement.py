@@ -7,12 +7,14 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
+from keras_lightnets import graph
 from keras_lightnets import layers as ours
 from keras_lightnets.errors import UserError
+from keras_lightnets.export.checks import check_data
 from keras_lightnets.export.fusing import fuse
 from keras_lightnets.layers import inference as fused
 from keras_lightnets.layers.quantized import Coefficients, FakeQuantize, QuantizedWeights
-from keras_lightnets.optimization.checks import check_data, check_dense, check_float
+from keras_lightnets.optimization.checks import check_dense, check_float
 
 _CONVOLUTIONS = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D, ours.AxialDepthwiseConv2D, keras.layers.Dense)
 _BIASES = (fused.ColumnBias, fused.Offset)
@@ -27,9 +29,18 @@ _SAME_RANGE = (
     keras.layers.ZeroPadding2D,
     ours.ChannelShuffle,
     fused.ChannelRoll,
+    graph.array_operations.GetItem,
 )
 # A ReLU behind one of these is part of its operator.
-_CLAMPED = (*_CONVOLUTIONS, *_BIASES, keras.layers.Add, keras.layers.Multiply, ours.PartialResidual)
+_CLAMPED = (
+    *_CONVOLUTIONS,
+    *_BIASES,
+    keras.layers.Add,
+    keras.layers.Multiply,
+    ours.PartialResidual,
+    graph.array_operations.Add,
+    graph.array_operations.Multiply,
+)
 # int8 has one range for what these functions give.
 _UNIT = (0.0, 255 / 256)
 _FIXED = {"sigmoid": _UNIT, "softmax": _UNIT, "tanh": (-1.0, 127 / 128)}
@@ -65,8 +76,12 @@ def quantize_aware(model, representative_data=None):
     check_float(model)
     check_dense(model)
     images = None if representative_data is None else check_data(model, representative_data)
-    graph = fuse(model)
-    aware = keras.models.clone_model(graph, clone_function=lambda layer: layer, call_function=_Placement(graph))
+    return place(fuse(model), images)
+
+
+def place(fused_model, images=None):
+    """Returns the quantisation-aware twin of a fused model, its ranges learned from an array of images if given."""
+    aware = _Placement(fused_model).model
     if images is not None:
         follow = tf.function(lambda batch: aware(batch, training=True))
         for batch in tf.data.Dataset.from_tensor_slices(images).batch(min(_BATCH, len(images)), drop_remainder=True):
@@ -77,36 +92,36 @@ def quantize_aware(model, representative_data=None):
 class _Placement:
     """Calls the layers of a fused graph anew, with weights and outputs rounded."""
 
-    def __init__(self, graph):
+    def __init__(self, fused_model):
         self._ranges = {}
-        self._inputs = {}
         self._readers = {}
-        for call in (call for calls in graph._nodes_by_depth.values() for call in calls):
-            for tensor in call.input_tensors:
+        for call in graph.calls(fused_model):
+            for tensor in call.inputs:
                 self._readers.setdefault(id(tensor), []).append(call.operation)
+        inputs = [keras.Input(batch_shape=x.shape, dtype=x.dtype, name=x.name) for x in fused_model.inputs]
+        rounded = [self._rounded(tensor, tensor.name) for tensor in inputs]
+        outputs = graph.run(fused_model, rounded, self._visit)
+        pack = keras.tree.pack_sequence_as
+        ends = pack(fused_model.input, inputs), pack(fused_model.output, outputs)
+        self.model = keras.Model(*ends, name=fused_model.name)
 
-    def __call__(self, layer, *args, **kwargs):
-        args, kwargs = keras.tree.map_structure(self._rounded_input, (args, kwargs))
-        if isinstance(layer, _SAME_RANGE) or type(layer).__name__ == "GetItem":
-            source = self._ranges[id(keras.tree.flatten(args)[0])]
+    def _visit(self, call, values):
+        layer, (args, kwargs) = call.operation, call.arguments(values)
+        if isinstance(layer, _SAME_RANGE):
+            source = self._ranges[id(values[0])]
             outputs = _again(layer, *args, **kwargs)
             if isinstance(layer, keras.layers.AveragePooling2D):
                 outputs = source(outputs)
             self._ranges[id(outputs)] = source
-            return outputs
+            return [outputs]
         outputs = self._lay(layer, *args, **kwargs)
         limits = _FIXED.get(getattr(getattr(layer, "activation", None), "__name__", None))
-        if self._is_clamped(layer) or (limits is None and self._is_joined(layer)):
-            return outputs
-        return self._rounded(outputs, layer.name, limits)
-
-    def _rounded_input(self, tensor):
-        history = getattr(tensor, "_keras_history", None)
-        if history is None or not isinstance(history.operation, keras.layers.InputLayer):
-            return tensor
-        if id(tensor) not in self._inputs:
-            self._inputs[id(tensor)] = self._rounded(tensor, history.operation.name)
-        return self._inputs[id(tensor)]
+        readers = self._readers.get(id(call.outputs[0]), ())
+        only_reader = readers[0] if len(readers) == 1 else None
+        is_clamped = isinstance(layer, _CLAMPED) and isinstance(only_reader, keras.layers.ReLU)
+        # The file has one range for a concatenation and all that is made for it alone.
+        is_joined = limits is None and isinstance(only_reader, keras.layers.Concatenate)
+        return keras.tree.flatten(outputs if is_clamped or is_joined else self._rounded(outputs, layer.name, limits))
 
     def _rounded(self, tensor, name, limits=None):
         layer = FakeQuantize(limits, name=f"{name}_range")
@@ -114,29 +129,19 @@ class _Placement:
         self._ranges[id(outputs)] = layer
         return outputs
 
-    def _is_clamped(self, layer):
-        # Operations of `keras.ops` are no layers, but have their names.
-        if not isinstance(layer, _CLAMPED) and type(layer).__name__ not in ("Add", "Multiply"):
-            return False
-        readers = self._readers.get(id(layer.output), ())
-        return len(readers) == 1 and isinstance(readers[0], keras.layers.ReLU)
-
-    def _is_joined(self, layer):
-        # The file has one range for a concatenation and all that is made for it alone.
-        readers = self._readers.get(id(layer.output), ())
-        return len(readers) == 1 and isinstance(readers[0], keras.layers.Concatenate)
-
     @functools.singledispatchmethod
     def _lay(self, layer, *args, **kwargs):
         if getattr(layer, "weights", ()):
             raise _uncovered(layer)
         return _again(layer, *args, **kwargs)
 
-    def _lay_weighted(self, layer, inputs):
+    def _lay_weighted(self, layer, inputs, trainable=True):
         copy = type(layer).from_config(layer.get_config())
         known = self._ranges.get(id(inputs))
-        outputs = QuantizedWeights(copy, name=layer.name)([inputs, known(inputs, step=True)] if known else inputs)
+        rounded = QuantizedWeights(copy, name=layer.name)
+        outputs = rounded([inputs, known(inputs, step=True)] if known else inputs)
         copy.set_weights(layer.get_weights())
+        rounded.trainable = trainable
         return outputs
 
     for _kind in (*_CONVOLUTIONS, fused.ColumnBias):
@@ -145,14 +150,13 @@ class _Placement:
 
     @_lay.register
     def _(self, layer: fused.Offset, inputs):
-        outputs = self._lay_weighted(layer, inputs)
         # Constants of the network, which shall not lie between two steps, where either is right.
         (offsets,) = layer.get_weights()
         step = np.ptp(np.append(offsets, 0.0)) / 255
-        copy = outputs._keras_history.operation
-        copy.layer.set_weights([np.round(offsets / step) * step])
-        copy.trainable = False
-        return outputs
+        copy = fused.Offset(name=layer.name)
+        copy.build(inputs.shape)
+        copy.set_weights([np.round(offsets / step) * step])
+        return self._lay_weighted(copy, inputs, trainable=False)
 
     @_lay.register
     def _(self, layer: keras.layers.BatchNormalization, inputs, mask=None):

@@ -5,6 +5,7 @@ import math
 import keras
 import numpy as np
 
+from keras_lightnets.graph import own_weights
 from keras_lightnets.layers import AxialDepthwiseConv2D
 
 
@@ -13,13 +14,12 @@ def prunable(operation):
 
     Those of depthwise convolutions are not: they are few, and every output hangs on a handful of them.
     """
-    layers = operation._flatten_layers() if isinstance(operation, keras.layers.Layer) else ()
     depthwise = (keras.layers.DepthwiseConv2D, AxialDepthwiseConv2D)
     return {
         variable.path
-        for layer in layers
+        for layer, weights in own_weights(operation)
         if not isinstance(layer, depthwise)
-        for variable in layer._trainable_variables
+        for variable in weights
         if len(variable.shape) > 1
     }
 

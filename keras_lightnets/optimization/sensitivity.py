@@ -3,10 +3,11 @@
 import keras
 import numpy as np
 
+from keras_lightnets.export.checks import check_data
 from keras_lightnets.export.fusing import fuse
 from keras_lightnets.layers.quantized import FakeQuantize, QuantizedWeights
-from keras_lightnets.optimization.checks import check_data
-from keras_lightnets.optimization.placement import quantize_aware
+from keras_lightnets.optimization.checks import check_dense, check_float
+from keras_lightnets.optimization.placement import place
 
 _BATCH = 64
 
@@ -33,8 +34,11 @@ def layer_errors(model, representative_data, advance=lambda: None):
     >>> worst = keras_lightnets.optimization.layer_errors(model, images)[0]["layer"]
     """
     images = check_data(model, representative_data)
-    aware = quantize_aware(model, images)
-    switches = _switches(aware, [layer.name for layer in fuse(model).layers])
+    check_float(model)
+    check_dense(model)
+    fused = fuse(model)
+    aware = place(fused, images)
+    switches = _switches(aware, [layer.name for layer in fused.layers])
     for parts in switches.values():
         _turn(parts, on=False)
     expected = aware.predict(images, batch_size=_BATCH, verbose=0)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import keras
 
-from keras_lightnets.applications.catalog import FAMILIES, find_model, records
+from keras_lightnets.applications.catalog import find_family, find_model
 from keras_lightnets.complexity import complexity
 from keras_lightnets.errors import UserError
 from keras_lightnets.version import __version__
@@ -120,7 +120,7 @@ def from_hub(repo_id, revision=None, token=None):
 def card(model, repo_id, name, licence, source, datasets=(), metrics=None, labels=None):
     """Returns the text of a model card of the hub; arguments as `push_to_hub` has them."""
     record = find_model(name)
-    family = next(f for f in FAMILIES if any(r.builder is record.builder for r in records(f)))
+    family = find_family(record.family)
     height, width = (side or record.input_size for side in model.input_shape[1:3])
     mean, std = (", ".join(f"{value:g}" for value in values) for values in record.preprocessing)
     lists = {"datasets": datasets, "metrics": metrics or ()}

@@ -14,8 +14,9 @@ from keras_lightnets.evaluation.evaluating import open_known
 from keras_lightnets.evaluation.measures import predict_source, summarize
 from keras_lightnets.files import replacing, write_json
 from keras_lightnets.preprocessing import IMAGENET_STATISTICS, RAW, SYMMETRIC
-from keras_lightnets.training.card import released_card
+from keras_lightnets.release.card import released_card
 from keras_lightnets.training.config import make_config
+from keras_lightnets.training.training import finished, train
 from keras_lightnets.weights.records import record as records
 from keras_lightnets.weights.records.shipped import WEIGHTS
 
@@ -119,6 +120,22 @@ def release(run, folder, data):
     entries = {**_entries(folder), target.name: {**entry, "files": digests}}
     write_json(folder / "manifest.json", dict(sorted(entries.items())))
     return target
+
+
+def train_and_release(config, folder, console=None):
+    """Trains as `training.train` does, and adds the run to a folder of released models unless it is there.
+
+    Args:
+        config: `Config`.
+        folder: str or Path of the released models. A name that they have already is refused before the training.
+        console: as in `training.train`. Defaults to None.
+    """
+    ended = finished(config) is not None
+    if not ended:
+        check_name(config, folder)
+    report = train(config, console)
+    if report is not None and not (ended and released_path(config.output, folder).exists()):
+        release(config.output, folder, config.data)
 
 
 def _save_float16(model, path):

@@ -20,13 +20,14 @@ class Checkpoint:
         chief: bool, whether this process writes files. Defaults to True.
 
     Attributes:
+        settings: as given.
         step: int, number of steps done.
         phase: str or None, what they ended in.
         history: list of dicts, one per finished epoch.
     """
 
     def __init__(self, output, settings, chief=True):
-        self._settings, self._chief = settings, chief
+        self.settings, self._chief = settings, chief
         self._folder = Path(output) / "checkpoint"
         self._run, self._last, self._kept = (self._folder / name for name in ("run.json", "last.npz", "kept.npz"))
         self.step, self.phase, self.history, self._arrays = 0, None, [], None
@@ -47,9 +48,9 @@ class Checkpoint:
         if not self.begun:
             raise UserError(f"{output} holds no interrupted run to resume.")
         for name, before in json.loads(self._run.read_text())["settings"].items():
-            if self._settings.get(name) != before:
+            if self.settings.get(name) != before:
                 raise UserError(
-                    f"{output} was begun with {name}={before!r}, not {self._settings.get(name)!r}: resume with the "
+                    f"{output} was begun with {name}={before!r}, not {self.settings.get(name)!r}: resume with the "
                     "same, or choose another output."
                 )
 
@@ -71,7 +72,7 @@ class Checkpoint:
                     raise UserError(
                         f"Cannot write {self._folder.parent}: {error.strerror}. Choose another output."
                     ) from error
-                write_json(self._run, {"settings": self._settings, "fingerprint": fingerprint})
+                write_json(self._run, {"settings": self.settings, "fingerprint": fingerprint})
         elif json.loads(self._run.read_text())["fingerprint"] != fingerprint:
             raise UserError("The images changed since the run began: begin a new one.")
         if self._last.exists():
@@ -153,8 +154,3 @@ def _write(path, arrays, about):
         with temporary.open("wb") as file:
             np.savez(file, **{f"{group}/{i}": v for group, values in arrays.items() for i, v in enumerate(values)})
         add_metadata(temporary, about)
-
-
-def best_epoch(history):
-    """Returns the epoch of the best validation accuracy, the one of the lowest validation loss among equals."""
-    return max(history, key=lambda epoch: (epoch["val_accuracy"], -epoch["val_loss"]))

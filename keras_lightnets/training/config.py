@@ -12,6 +12,8 @@ from keras_lightnets.errors import UserError
 
 RECIPES = Path(__file__).parent / "recipes"
 STRATEGIES = ("auto", "none", "mirrored", "multiworker", "tpu")
+# What may differ between the parts of a run that was interrupted.
+_ELSEWHERE = ("data", "output", "strategy", "worker_timeout", "checkpoint_steps", "about")
 _CHOICES = {"optimizer": ("sgd", "rmsprop", "adamw"), "schedule": ("cosine", "linear", "step")}
 
 
@@ -142,6 +144,11 @@ class Config:
     def record(self):
         """The `ModelRecord` of the model; a UserError with the nearest names if there is none."""
         return find_model(self.model)
+
+    @property
+    def settings(self):
+        """What decides the result, as a dict: a resumed run must have the same."""
+        return {name: value for name, value in dataclasses.asdict(self).items() if name not in _ELSEWHERE}
 
     @property
     def evaluation(self):

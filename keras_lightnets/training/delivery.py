@@ -12,9 +12,12 @@ from keras_lightnets.data.pipeline import evaluation_batches, training_batches
 from keras_lightnets.errors import UserError
 from keras_lightnets.evaluation.drawing import can_draw, draw_curve
 from keras_lightnets.evaluation.measures import predict_source, summarize
+from keras_lightnets.export.checks import CALIBRATION_IMAGES
 from keras_lightnets.export.interpreter import TFLiteModel, latencies
-from keras_lightnets.export.saved_model import to_saved_model
-from keras_lightnets.export.tflite import CALIBRATION_IMAGES, QUANTIZATIONS, static_graph, write_tflite
+from keras_lightnets.export.metadata import Metadata
+from keras_lightnets.export.saved_model import write_saved_model
+from keras_lightnets.export.tflite import QUANTIZATIONS, Exporter
+from keras_lightnets.export.verification import Reference
 from keras_lightnets.files import add_metadata, replacing, write_json
 from keras_lightnets.training.card import model_card
 from keras_lightnets.training.models import copy_backbone
@@ -38,21 +41,8 @@ def deliver(model, config, data, about, step):
         The report, a dict of JSON values, as in `report.json`.
     """
     output = Path(config.output)
-    preprocessing = config.record.preprocessing
-    metadata = {
-        "keras_lightnets": __version__,
-        "model": config.model,
-        "labels": data.classes,
-        "input": {
-            "size": config.size,
-            "image": "central square, scaled bilinearly",
-            "crop": config.eval_crop,
-            "channels": "RGB",
-            "pixels": "(0..255 - mean) / std",
-            "mean": preprocessing.mean,
-            "std": preprocessing.std,
-        },
-    }
+    record = config.record
+    metadata = Metadata(config.model, data.classes, config.size, config.eval_crop, record.preprocessing).to_dict()
     step("model.keras")
     with replacing(output / "model.keras") as temporary:
         model.save(temporary)
@@ -93,29 +83,26 @@ def _exports(model, config, data, metadata, step):
     step("saved_model")
     # A run interrupted here leaves a folder behind.
     shutil.rmtree(output / "saved_model", ignore_errors=True)
-    reports, failed = [to_saved_model(model, output / "saved_model", samples, labels)], {}
-    calibration = calibration_images(data, config)
-    # Int8 takes a graph of its own, all others share one.
-    for quantizations in (QUANTIZATIONS[:-1], QUANTIZATIONS[-1:]):
-        with static_graph(model, quantizations[0]) as graph:
-            for quantization in quantizations:
-                path = output / f"model_{quantization or 'float32'}.tflite"
-                step(path.name)
-                try:
-                    report = write_tflite(graph, model, path, quantization, calibration, samples, labels, metadata)
-                    reports.append(report)
-                except UserError as error:
-                    if not path.exists():
-                        raise
-                    # It was written but does not run: the others are no worse for it.
-                    path.unlink()
-                    failed[path.name] = str(error)
-                    step(f"{path.name} failed, it is left out: {error}")
+    reference = Reference(model, samples, labels)
+    reports, failed = [write_saved_model(reference, output / "saved_model")], {}
+    with Exporter(model, calibration_images(data, config), reference) as exporter:
+        for quantization in QUANTIZATIONS:
+            path = output / f"model_{quantization or 'float32'}.tflite"
+            step(path.name)
+            try:
+                reports.append(exporter.write(path, quantization, metadata))
+            except UserError as error:
+                if not path.exists():
+                    raise
+                # It was written but does not run: the others are no worse for it.
+                path.unlink()
+                failed[path.name] = str(error)
+                step(f"{path.name} failed, it is left out: {error}")
     step("latency")
     times = latencies([TFLiteModel(report.path) for report in reports[1:]])
     for report, milliseconds in zip(reports[1:], times, strict=True):
         report.latency_ms = milliseconds
-    accuracy = float(np.mean(model.predict(samples, batch_size=256, verbose=0).argmax(-1) == labels))
+    accuracy = float(np.mean(reference.expected.argmax(-1) == labels))
     return accuracy, [{**report.to_dict(), "path": Path(report.path).name} for report in reports], failed
 
 

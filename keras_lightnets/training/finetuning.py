@@ -4,20 +4,17 @@ import dataclasses
 import tempfile
 from pathlib import Path
 
-import keras
-import rich.console
-
 from keras_lightnets.data.folder import decode, read_folder
 from keras_lightnets.data.source import Data, arrays
 from keras_lightnets.errors import UserError
 from keras_lightnets.evaluation.drawing import require_matplotlib
 from keras_lightnets.training import models
-from keras_lightnets.training.checkpoint import Checkpoint, best_epoch
+from keras_lightnets.training.checkpoint import Checkpoint
+from keras_lightnets.training.classification import Classification
 from keras_lightnets.training.config import Config
-from keras_lightnets.training.delivery import deliver
 from keras_lightnets.training.distribution import distribute
-from keras_lightnets.training.loop import Phase, run_phases
 from keras_lightnets.training.progress import Progress
+from keras_lightnets.training.run import Phase, Run, complete
 
 # Peak learning rates of AdamW, and the layers that are trained.
 _PHASES = {
@@ -52,41 +49,36 @@ def finetune(options, resume=False, console=None):
     >>> report["test_accuracy"]
     """
     require_matplotlib("training curve")
-    progress = Progress(console or rich.console.Console(quiet=True))
-    settings = {name: value for name, value in vars(options).items() if name not in ("data", "output")}
-    checkpoint = Checkpoint(options.output, settings)
+    progress = Progress(console)
+    checkpoint = Checkpoint(options.output, options.settings)
     checkpoint.check(resume)
     folder = read_folder(options.data, options.seed)
     config = _config(options, images=len(folder.splits["train"].paths))
-    keras.utils.set_random_seed(options.seed)
-    model = models.build_with_new_head(config, len(folder.classes), activation=None, weights=options.weights)
-    models.set_batch_norm(model, config)
+    distribution = distribute("none")
+    # Before the images are read, which takes longer: it refuses weights that do not fit.
+    model = models.start(config, models.build_with_new_head, len(folder.classes), distribution)
     progress.split(folder, options.seed)
     with tempfile.TemporaryDirectory(prefix="keras-lightnets-") as cache:
-        try:
-            with progress.decoding(sum(len(split.labels) for split in folder.splits.values())) as advance:
-                images, bad = decode(folder, options.size, Path(cache), options.skip_bad_images, advance)
-        except OSError as error:
-            raise UserError(f"Cannot keep the decoded images in {cache}: {error.strerror}. Set TMPDIR.") from error
-        progress.bad_images(bad)
+        images, bad = _read(folder, options, Path(cache), progress)
         data = Data(folder.classes, {part: arrays(*split) for part, split in images.items()}, folder.identity)
         config = _config(options, images=data.splits["train"].count)
+        task = Classification(config, data, models.build_with_new_head)
+        phases = [Phase(name, epochs, *_PHASES[name]) for name, epochs in options.phases]
         checkpoint.open(data.identity)
         progress.phases(options, done=len(checkpoint.history))
-        phases = [Phase(name, epochs, *_PHASES[name]) for name, epochs in options.phases]
-        run_phases(model, phases, data, config, distribute("none"), checkpoint, progress)
-        model = models.build_with_new_head(config, len(folder.classes))
-        checkpoint.load_kept(model)
-        about = {
-            "options": settings,
-            "bad_images": bad,
-            "history": checkpoint.history,
-            "best_epoch": best_epoch(checkpoint.history)["epoch"],
-        }
-        report = deliver(model, config, data, about, progress.step)
-    checkpoint.remove()
-    progress.result(report, options.output)
-    return report
+        run = Run(config, task, model, phases, distribution, checkpoint, progress)
+        return complete(run, {"bad_images": bad})
+
+
+def _read(folder, options, cache, progress):
+    """Decodes the images of a folder, and says which were left out."""
+    try:
+        with progress.decoding(sum(len(split.labels) for split in folder.splits.values())) as advance:
+            images, bad = decode(folder, options.size, cache, options.skip_bad_images, advance)
+    except OSError as error:
+        raise UserError(f"Cannot keep the decoded images in {cache}: {error.strerror}. Set TMPDIR.") from error
+    progress.bad_images(bad)
+    return images, bad
 
 
 def _config(options, images):

@@ -46,6 +46,22 @@ def build_with_new_head(config, classes, activation="softmax", weights=None):
     return keras.Model(base.input, x, name=base.name)
 
 
+def start(config, build, classes, distribution):
+    """Returns a network that is ready to be trained from the weights of a `Config`, with logits as outputs.
+
+    Args:
+        config: `Config`.
+        build: `build` or `build_with_new_head`.
+        classes: int, number of classes.
+        distribution: `Distribution` that it is trained by.
+    """
+    keras.utils.set_random_seed(config.seed)
+    with distribution.strategy.scope(), precision(config):
+        model = build(config, classes, activation=None, weights=config.weights)
+    set_batch_norm(model, config)
+    return model
+
+
 def _checked(config, **arguments):
     record = config.record
     try:

@@ -41,6 +41,11 @@ class Options:
         return find_model(self.model)
 
     @property
+    def settings(self):
+        """What decides the result, as a dict: a resumed run must have the same."""
+        return {name: value for name, value in vars(self).items() if name not in ("data", "output")}
+
+    @property
     def phases(self):
         """Pairs of phase name and number of epochs: everything from scratch, or the head and then all layers."""
         if self.weights is None:

@@ -7,6 +7,7 @@ import time
 import keras
 import numpy as np
 import rich.box
+import rich.console
 import rich.progress
 import rich.table
 
@@ -30,9 +31,9 @@ def progress_bar(console):
 class Progress:
     """Prints the course of a run to a `rich.console.Console`."""
 
-    def __init__(self, console):
-        """Prints to `console`."""
-        self._console = console
+    def __init__(self, console=None):
+        """Prints to `console`, or with None nothing."""
+        self._console = console or rich.console.Console(quiet=True)
 
     def split(self, folder, seed):
         """Shows how many images of each class went where."""
@@ -90,9 +91,9 @@ class Progress:
         if done:
             self._console.print(f"Resuming after step {done}.")
 
-    def epochs(self, phase, steps, done, config):
-        """Returns the callback that shows the epochs of a phase, the first of them after `done` of its steps."""
-        return _EpochLines(self._console, phase, steps, done, config)
+    def epochs(self, run, phase, begin):
+        """Returns the callback that shows the epochs of a phase of a `Run` from the step `begin` on."""
+        return _EpochLines(self._console, run, phase, begin)
 
     def step(self, name):
         """Says what is being exported."""
@@ -114,20 +115,21 @@ class Progress:
 
 
 class _EpochLines(keras.callbacks.Callback):
-    def __init__(self, console, phase, steps, done, config):
+    def __init__(self, console, run, phase, begin):
         super().__init__()
-        self._console, self._phase, self._steps, self._done, self._config = console, phase, steps, done, config
+        self._console, self._task, self._phase, self._begin = console, run.task, phase, begin
+        self._batch_size = run.config.batch_size
 
     def on_epoch_begin(self, epoch, logs=None):
-        self._start, self._first = time.monotonic(), self._done
-        self._done = 0
+        self._start = time.monotonic()
+        self._done = max(self._begin - epoch * self._task.steps, 0)
         self._bar = progress_bar(self._console)
-        self._task = self._bar.add_task(f"epoch {epoch + 1}", total=self._steps, completed=self._first, rate="")
+        self._line = self._bar.add_task(f"epoch {epoch + 1}", total=self._task.steps, completed=self._done, rate="")
         self._bar.start()
 
     def on_train_batch_end(self, batch, logs=None):
-        rate = (batch + 1) * self._config.batch_size / (time.monotonic() - self._start)
-        self._bar.update(self._task, completed=self._first + batch + 1, rate=f"{rate:.0f} images/s")
+        rate = (batch + 1) * self._batch_size / (time.monotonic() - self._start)
+        self._bar.update(self._line, completed=self._done + batch + 1, rate=f"{rate:.0f} images/s")
 
     def on_test_begin(self, logs=None):
         self._seconds = time.monotonic() - self._start
@@ -135,12 +137,11 @@ class _EpochLines(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         # On several workers numbers have one dimension.
-        logs = {name: float(np.mean(value)) for name, value in logs.items()}
-        rate = (self._steps - self._first) * self._config.batch_size / self._seconds
+        figures = self._task.figures({name: float(np.mean(value)) for name, value in logs.items()})
+        rate = (self._task.steps - self._done) * self._batch_size / self._seconds
         left = (self.params["epochs"] - epoch - 1) * (time.monotonic() - self._start)
         self._console.print(
-            f"epoch {epoch + 1:3d}  {self._phase:7s}  loss {logs['loss']:.3f}  accuracy {logs['accuracy']:6.2%}  "
-            f"validation {logs['val_accuracy']:6.2%}  {rate:.0f} img/s"
+            f"epoch {epoch + 1:3d}  {self._phase.name:7s}  {self._task.line(figures)}  {rate:.0f} img/s"
             + (f"  {datetime.timedelta(seconds=round(left))} left" if left else ""),
             highlight=False,
         )

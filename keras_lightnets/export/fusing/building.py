@@ -17,6 +17,7 @@ from keras_lightnets.export.fusing.ordering import (
     rotation,
     stored_groups,
 )
+from keras_lightnets.kernels.permutations import shuffle_permutation
 from keras_lightnets.layers.inference import (
     ChannelRoll,
     ColumnBias,
@@ -42,14 +43,14 @@ class Builder:
         self._stored = {}
         self._names = set()
 
-    def model(self, name):
-        """Returns the model."""
+    def model(self, model):
+        """Returns the model, with the structure of inputs and outputs and the name of the `model` that was read."""
         for node in self._graph.nodes:
             self._stored[node] = self._lay(node)
         inputs = [self._stored[node][0] for node in self._graph.nodes if isinstance(node, g.Input)]
         outputs = [self._in_order(node, np.arange(node.channels)) for node in self._graph.outputs]
-        ends = (tensors[0] if len(tensors) == 1 else tensors for tensors in (inputs, outputs))
-        return keras.Model(*ends, name=name)
+        pack = keras.tree.pack_sequence_as
+        return keras.Model(pack(model.input, inputs), pack(model.output, outputs), name=model.name)
 
     @functools.singledispatchmethod
     def _lay(self, node):
@@ -280,9 +281,8 @@ class Builder:
 
 def _shuffle_groups(order):
     """The groups of the channel shuffle that gives `order`, or None."""
-    own = np.arange(len(order))
     divisors = (groups for groups in range(2, len(order)) if len(order) % groups == 0)
-    return next((groups for groups in divisors if np.array_equal(order, own.reshape(groups, -1).T.reshape(-1))), None)
+    return next((groups for groups in divisors if np.array_equal(order, shuffle_permutation(len(order), groups))), None)
 
 
 def _links(conv):

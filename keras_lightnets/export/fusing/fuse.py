@@ -3,6 +3,7 @@
 from keras_lightnets.export.fusing.building import Builder
 from keras_lightnets.export.fusing.folding import fold
 from keras_lightnets.export.fusing.graph import read_graph
+from keras_lightnets.graph import functional
 
 
 def fuse(model):
@@ -14,13 +15,14 @@ def fuse(model):
     are. `to_tflite` converts the fused graph; call it yourself to look at it.
 
     Args:
-        model: a built functional or sequential `keras.Model`, channels last. It is not changed.
+        model: `keras.Model`, channels last: functional, or `Sequential`, or subclassed and called before. It is not
+            changed.
 
     Returns:
         A functional `keras.Model` with the inputs, outputs and name of `model`, for inference only.
 
     Raises:
-        UserError: if the model is not functional.
+        UserError: if the shape of the model's input is unknown.
 
     Example:
 
@@ -29,6 +31,7 @@ def fuse(model):
     >>> len(fused.layers) < len(model.layers)
     True
     """
+    model = functional(model)
     graph = read_graph(model)
     fold(graph)
-    return Builder(graph).model(model.name)
+    return Builder(graph).model(model)

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
+from keras_lightnets import graph
 from keras_lightnets import layers as ours
-from keras_lightnets.errors import UserError
-from keras_lightnets.kernels.shift_max import shift_permutation
+from keras_lightnets.kernels.permutations import shift_permutation, shuffle_permutation
 
 # Functions that treat every number alike, so that the order of the channels does not matter to them.
 _ELEMENTWISE = {
@@ -202,43 +202,27 @@ def read_graph(model):
     """Reads a functional model, with the models inside it, in inference.
 
     Args:
-        model: a built functional or sequential `keras.Model`.
+        model: functional `keras.Model`.
 
     Returns:
         A `Graph`.
-
-    Raises:
-        UserError: if the model is not functional.
     """
-    if not isinstance(model, keras.Model) or not getattr(model, "inputs", None) or not getattr(model, "outputs", None):
-        raise UserError(f"`fuse` takes functional models, whose layers it can see. Received: {model!r}")
     nodes = [Input([], tensor.name, tuple(tensor.shape)) for tensor in model.inputs]
-    outputs = _read(model, list(nodes), nodes)
+
+    def visit(call, sources):
+        if call.model is not None and call.is_plain:
+            return graph.run(call.model, sources, visit)
+        parsed = _parse(call, sources)
+        nodes.extend(parsed)
+        return parsed[-len(call.outputs) :] or sources
+
+    outputs = graph.run(model, list(nodes), visit)
     return Graph(nodes, outputs)
-
-
-def _read(model, inputs, nodes):
-    """Appends the operations of `model` on the nodes `inputs` to `nodes`, and returns its outputs."""
-    values = {id(tensor): node for tensor, node in zip(model.inputs, inputs, strict=True)}
-    # A sequential model becomes a functional one. Keras has no public view of the calls that make up a model.
-    by_depth = keras.Model(model.inputs, model.outputs)._nodes_by_depth
-    for call in (call for depth in sorted(by_depth, reverse=True) for call in by_depth[depth]):
-        if call.is_input:
-            continue
-        sources = [values[id(tensor)] for tensor in call.input_tensors]
-        if isinstance(call.operation, keras.Model) and getattr(call.operation, "outputs", None):
-            results = _read(call.operation, sources, nodes)
-        else:
-            parsed = _parse(call, sources)
-            nodes.extend(parsed)
-            results = parsed[-len(call.output_tensors) :] or sources
-        values.update((id(tensor), node) for tensor, node in zip(call.output_tensors, results, strict=True))
-    return [values[id(tensor)] for tensor in model.outputs]
 
 
 def _parse(call, sources):
     """Returns the nodes of a call, the last ones being its outputs; none for one that returns its input."""
-    layer, shape = call.operation, tuple(call.output_tensors[0].shape)
+    layer, shape = call.operation, tuple(call.outputs[0].shape)
     if isinstance(layer, _IDENTITIES):
         return []
     if isinstance(layer, ours.ChannelSplit):
@@ -246,7 +230,7 @@ def _parse(call, sources):
     node = _known(layer, (sources, layer.name, shape))
     if node is None:
         run = _once(lambda tensors: _call_again(call, tensors))
-        outputs = enumerate(call.output_tensors)
+        outputs = enumerate(call.outputs)
         return [Opaque(sources, layer.name, tuple(tensor.shape), run, position) for position, tensor in outputs]
     if isinstance(node, Conv | Dense) and getattr(layer, "activation", None) not in (None, keras.activations.linear):
         return [node, _activation(layer.activation, ([node], f"{layer.name}_activation", shape))]
@@ -266,7 +250,7 @@ def _known(layer, common):
     if isinstance(layer, keras.layers.Dense) and len(shape) == 2:
         return Dense(*common, _array(layer.kernel), _bias(layer, shape[-1]))
     if isinstance(layer, ours.ChannelShuffle):
-        return Permute(*common, np.arange(shape[-1]).reshape(layer.groups, -1).T.reshape(-1))
+        return Permute(*common, shuffle_permutation(shape[-1], layer.groups))
     if isinstance(layer, ours.DynamicShiftMax):
         return _shift_max(layer, common)
     if (
@@ -304,14 +288,12 @@ def _once(run):
 
 def _call_again(call, tensors):
     """Calls a copy of the operation of `call` on other tensors, its weights included."""
-    operation, by_id = call.operation, {id(old): new for old, new in zip(call.input_tensors, tensors, strict=True)}
-    if isinstance(operation, keras.layers.Layer):
-        operation = type(operation).from_config(operation.get_config())
-    args, kwargs = call.arguments.fill_in(by_id)
-    outputs = operation(*args, **kwargs)
-    if operation is not call.operation:
-        operation.set_weights(call.operation.get_weights())
-    return keras.tree.flatten(outputs)
+    if not isinstance(call.operation, keras.layers.Layer):
+        return call.again(tensors)
+    copy = type(call.operation).from_config(call.operation.get_config())
+    outputs = call.again(tensors, copy)
+    copy.set_weights(call.operation.get_weights())
+    return outputs
 
 
 def _array(variable):

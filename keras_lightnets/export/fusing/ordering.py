@@ -23,7 +23,7 @@ from keras_lightnets.export.fusing.graph import (
     Permute,
     ShiftMax,
 )
-from keras_lightnets.kernels.shift_max import shift_permutation
+from keras_lightnets.kernels.permutations import shift_permutation
 
 # Measured on x86 cores: a group with fewer outputs leaves vector registers empty, so that zeros may as well fill them.
 FULL_GROUP = 16

@@ -20,8 +20,8 @@ import numpy as np  # noqa: E402
 import tensorflow as tf  # noqa: E402
 import tf_keras  # noqa: E402
 
-import keras_lightnets.export  # noqa: E402  (registers the layers of fused graphs)
-import keras_lightnets.layers.quantized  # noqa: E402, F401
+# Registers the layers that a model may have.
+from keras_lightnets.layers import inference, quantized  # noqa: E402, F401
 from keras_lightnets.optimization.tfmot.engines import ENGINES  # noqa: E402
 from keras_lightnets.optimization.tfmot.hosting import host  # noqa: E402
 

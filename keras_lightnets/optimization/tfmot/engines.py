@@ -22,7 +22,7 @@ class _Engine:
         self._wrapped = []
 
     def lay(self, call):
-        """Returns the `Hosted` layer of a node, and the layer to call."""
+        """Returns the `Hosted` layer of a call, and the layer to call."""
         hosted = Hosted(call, self._operation(call.operation))
         wrapped = self._wrap(hosted, call.operation)
         self._wrapped.append((hosted, wrapped, call.operation))

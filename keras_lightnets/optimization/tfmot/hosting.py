@@ -7,6 +7,7 @@ import keras
 import tensorflow_model_optimization as tfmot
 import tf_keras
 
+from keras_lightnets import graph
 from keras_lightnets.optimization.prunable import prunable
 
 
@@ -17,7 +18,7 @@ class Hosted(tf_keras.layers.Layer, tfmot.sparsity.keras.PrunableLayer, tfmot.cl
     """
 
     def __init__(self, call, operation):
-        """Hosts `operation` in the place of the one of `call`, a node of a Keras 3 graph."""
+        """Hosts `operation` in the place of the one of `call`, a `graph.Call`."""
         super().__init__(name=operation.name, trainable=True)
         self._calls = []
         self.add_call(call)
@@ -40,15 +41,14 @@ class Hosted(tf_keras.layers.Layer, tfmot.sparsity.keras.PrunableLayer, tfmot.cl
         super().build(input_shape)
 
     def add_call(self, call):
-        """Returns the number of a node of the operation, to be called by: each has arguments of its own."""
-        self._calls.append((call.arguments, [id(tensor) for tensor in call.input_tensors]))
+        """Returns the number of a call of the operation: each has arguments of its own."""
+        self._calls.append(call)
         return len(self._calls) - 1
 
     def call(self, inputs, training=None, number=0):
-        """Computes the operation on `inputs`, as its node of that number does."""
+        """Computes the operation on `inputs`, as its call of that number does."""
         tensors = keras.tree.flatten(inputs)
-        arguments, expected = self._calls[number]
-        args, kwargs = arguments.fill_in(dict(zip(expected, tensors, strict=True)))
+        args, kwargs = self._calls[number].arguments(tensors)
         if self._is_inner:
             args, kwargs = tensors[:1], {}
         # While tf_keras lays its graph, this is a tensor.
@@ -96,28 +96,24 @@ def host(model, lay=lambda call: (Hosted(call, call.operation),) * 2):
 
     Args:
         model: functional `keras.Model`.
-        lay: function from a node of its graph to a `Hosted` layer and the layer to call, which may wrap it. Defaults
+        lay: function from a `graph.Call` to a `Hosted` layer and the layer to call, which may wrap it. Defaults
             to no wrapping.
 
     Returns:
         The `tf_keras.Model`, and its `Hosted` layers.
     """
     inputs = [tf_keras.Input(batch_shape=tensor.shape, name=tensor.name) for tensor in model.inputs]
-    values = {id(tensor): own for tensor, own in zip(model.inputs, inputs, strict=True)}
     laid = {}
-    by_depth = model._nodes_by_depth
-    for call in (call for depth in sorted(by_depth, reverse=True) for call in by_depth[depth]):
-        if call.is_input:
-            continue
+
+    def visit(call, tensors):
         if call.operation in laid:
-            # The wrapper around the layer, which passes no arguments on, has done its work at the first node.
+            # The wrapper around the layer, which passes no arguments on, has done its work at the first call.
             layer, _ = laid[call.operation]
             more = {"number": layer.add_call(call)}
         else:
             _, layer = laid[call.operation] = lay(call)
             more = {}
-        tensors = [values[id(tensor)] for tensor in call.input_tensors]
-        outputs = keras.tree.flatten(layer(tensors[0] if len(tensors) == 1 else tensors, **more))
-        values.update((id(tensor), own) for tensor, own in zip(call.output_tensors, outputs, strict=True))
-    outputs = [values[id(tensor)] for tensor in model.outputs]
+        return keras.tree.flatten(layer(tensors[0] if len(tensors) == 1 else tensors, **more))
+
+    outputs = graph.run(model, inputs, visit)
     return tf_keras.Model(inputs, outputs), [hosted for hosted, _ in laid.values()]

@@ -1,0 +1,50 @@
+"""MicroNet: its variants and what is known of them."""
+
+from keras_lightnets.applications.family import Family, Pyramid, Variant
+from keras_lightnets.preprocessing import IMAGENET_STATISTICS
+
+_README = "authors' README"
+
+FAMILY = Family(
+    module="micronet",
+    title="MicroNet",
+    paper="Li et al., MicroNet: Improving Image Recognition with Extremely Low FLOPs, ICCV 2021",
+    link="https://arxiv.org/abs/2108.05894",
+    about=(
+        "Four networks of 4 to 21 million multiply-adds from factorised convolutions, with Dynamic Shift-Max in "
+        "place of most activations."
+    ),
+    differences={
+        "the paper": (
+            "Layers are those of the authors' code. Its Dynamic Shift-Max rotates the channels inside each group as "
+            "well as the groups. Its blocks start one pointwise convolution earlier than the paper's, which is the "
+            "same chain of layers cut at another place: M3 has 12 rows, and 11 blocks in the paper. The classifier "
+            "ends in batch normalisation and hard swish, so that no logit is below -0.375. The networks named M0 to "
+            "M3 in the first version of the paper (arXiv 2011.12289) are others."
+        ),
+        "the authors' code": (
+            "None in the numbers: same parameters, and equal logits for equal weights. Batch normalisation has "
+            "Keras' momentum 0.9, which is 0.1 in PyTorch."
+        ),
+        "timm": "timm has no MicroNet.",
+    },
+    preprocessing=IMAGENET_STATISTICS,
+    identity={},
+    head=("fc", "fc_bn", "logits", "logits_bn"),
+    classes=("logits", "logits_bn"),
+    pyramid=Pyramid(
+        mark="stem_3x1",
+        ends=r"stem_relu6|block\d+_(squeeze_shuffle|last_shuffle|add)|features_relu6",
+    ),
+    counted=(
+        "the authors' code at commit ed89b26: forward hooks on Conv2d and Linear, and 2K multiplies a pixel of "
+        "Dynamic Shift-Max"
+    ),
+    madds="convolutions and dense layers, and the multiplies of pixels in Dynamic Shift-Max",
+    variants=(
+        Variant("MicroNetM0", {}, 1_019_590, 1_027_082, 4_054_128, (4, 8, 12, 32, 384), 46.6, _README),
+        Variant("MicroNetM1", {}, 1_777_587, 1_787_533, 6_120_032, (6, 8, 16, 32, 576), 51.4, _README),
+        Variant("MicroNetM2", {}, 2_393_876, 2_409_652, 12_743_440, (8, 12, 24, 64, 768), 59.4, _README),
+        Variant("MicroNetM3", {}, 2_622_960, 2_650_736, 20_807_520, (12, 16, 24, 80, 864), 62.5, _README),
+    ),
+)
