@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 import venv
 import zipfile
 from pathlib import Path
@@ -144,6 +145,25 @@ def test_a_logger_made_in_quiet_speaks_afterwards(capfd):
         os.write(2, b"diverted too")
     handler.emit(logging.makeLogRecord({"msg": "later"}))
     assert capfd.readouterr() == ("", "later\n")
+
+
+def test_two_threads_leave_the_output_where_it_was(capfd):
+    inside, leave = threading.Event(), threading.Event()
+
+    def second():
+        with quiet():
+            inside.set()
+            leave.wait()
+
+    thread = threading.Thread(target=second)
+    with quiet():
+        thread.start()
+        assert not inside.wait(0.2)
+    inside.wait()
+    leave.set()
+    thread.join()
+    os.write(1, b"later")
+    assert capfd.readouterr() == ("later", "")
 
 
 def test_quiet_keeps_what_explains_an_error():
