@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import importlib.util
 import io
 import json
 import os
@@ -353,7 +354,7 @@ TARGETS = {
     "images": Target(_images, _check_image),
     "h5": Target(_keras_weights, _check_weights),
     "safetensors": Target(_safetensors, _check_weights),
-    "pth": Target(_pth, _check_weights),
+    **({"pth": Target(_pth, _check_weights)} if importlib.util.find_spec("torch") else {}),
     "keras": Target(_keras_models, _check_model),
     "tflite": Target(_tflite_models, _check_model),
     "recipe": Target(_recipes, _check_recipe),
