@@ -37,7 +37,9 @@ _UsageError = typer.BadParameter.__base__
 def main():
     """Runs the command; bad input ends in one line on standard error and exit status 1."""
     # Libraries log to the descriptor of standard error from C++; what Python writes there still arrives.
-    sys.stderr = os.fdopen(os.dup(2), "w", buffering=1)
+    sys.stderr = os.fdopen(os.dup(2), "w", buffering=1, errors="backslashreplace")
+    # Names of files may hold bytes that are no text.
+    sys.stdout.reconfigure(errors="backslashreplace")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     warnings.simplefilter("ignore")
     logging.getLogger("tensorflow").setLevel(logging.ERROR)

@@ -8,6 +8,7 @@ from typing import Annotated
 import rich.console
 import rich.table
 import typer
+from rich.markup import escape
 
 models = typer.Typer()
 
@@ -15,7 +16,7 @@ models = typer.Typer()
 @models.command(name="list")
 def list_(as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False):
     """List every variant with its cost and its published accuracy."""
-    from keras_lightnets.applications.catalog import list_models
+    from keras_lightnets import list_models
 
     if as_json:
         names = ("name", "input_size", "params", "madds", "top1", "top1_source", "weights")
@@ -92,7 +93,7 @@ def predict(
     table = rich.table.Table("image", "class", "score")
     for result in results:
         for position, (name, score) in enumerate(result["classes"]):
-            table.add_row(result["image"] if position == 0 else "", name, f"{score:.3f}")
+            table.add_row(escape(result["image"]) if position == 0 else "", escape(name), f"{score:.3f}")
     rich.console.Console().print(table)
 
 

@@ -9,6 +9,7 @@ from typing import Annotated
 import rich.console
 import rich.table
 import typer
+from rich.markup import escape
 
 from keras_lightnets.errors import UserError
 
@@ -52,15 +53,18 @@ def train(
 ):
     """Train by a recipe, on one machine or many, and export the result, every file verified."""
     from keras_lightnets import training
+    from keras_lightnets.release.releasing import train_and_release
+    from keras_lightnets.training.distribution import WorkerLostError
 
     others = ("recipe", "set_", "release")
     given = {name: value for name, value in _written(context).items() if name not in others}
     config = training.load_recipe(recipe, **_settings(set_, given))
-    # Here, so that wrong settings are told at once.
-    from keras_lightnets.training.distribution import WorkerLostError
-
+    console = rich.console.Console()
     try:
-        training.train(config, rich.console.Console(), release)
+        if release is None:
+            training.train(config, console)
+        else:
+            train_and_release(config, release, console)
     except WorkerLostError as error:
         # TensorFlow cannot leave a broken cluster: the process begins anew, meets the restarted worker and resumes.
         print(f"{error} Waiting for it to come back.", file=sys.stderr)
@@ -90,7 +94,7 @@ def evaluate(
     table = rich.table.Table("class", "images", "recall", "precision")
     for row in result["classes"]:
         shares = ("" if row[name] is None else f"{row[name]:.2%}" for name in ("recall", "precision"))
-        table.add_row(row["class"], str(row["images"]), *shares)
+        table.add_row(escape(row["class"]), str(row["images"]), *shares)
     console = rich.console.Console()
     console.print(table)
     console.print(

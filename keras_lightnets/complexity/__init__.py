@@ -88,8 +88,7 @@ def complexity(model, input_shape=None):
 class _Package(types.ModuleType):
     """This package, which is called like its function: `keras_lightnets.complexity(model)`."""
 
-    def __call__(self, model, input_shape=None):
-        return complexity(model, input_shape)
+    __call__ = staticmethod(complexity)
 
 
 sys.modules[__name__].__class__ = _Package

@@ -3,6 +3,8 @@
 import keras
 import tensorflow as tf
 
+from keras_lightnets.data.windows import central_square
+
 _PIXELS = (0.0, 255.0)
 
 
@@ -42,12 +44,6 @@ def random_crop(shape, seed, config):
         use_image_if_no_bounding_boxes=True,
     )
     return tf.concat([begin[:2], size[:2]], 0)
-
-
-def central_square(shape, share):
-    """Returns top, left, height and width of the central square of `share` of the short side."""
-    side = tf.cast(tf.round(share * tf.cast(tf.minimum(shape[0], shape[1]), tf.float32)), tf.int32)
-    return tf.stack([(shape[0] - side) // 2, (shape[1] - side) // 2, side, side])
 
 
 class RandAugment:

@@ -1,61 +1,233 @@
-"""Image files of any kind as RGB squares."""
+"""One reader for every image file: training, evaluation, prediction and export get the same pixels from it."""
 
+import contextlib
+import io
+import re
+import struct
+import warnings
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+import tensorflow as tf
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from keras_lightnets.errors import UserError
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff")
+# The sensors of phones have up to 108 megapixels; as RGB this many pixels take 400 MB.
+MOST_PIXELS = 2**27
+# Pillow hands these to other programs or knows no more than their names.
+_NOT_READ = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}
+# What a PNG file may hold beside its pixels that changes how it is shown.
+_PNG_EXTRAS = (b"tRNS", b"eXIf", b"acTL", b"XML:com.adobe.xmp", b"Raw profile type")
+_TURNED_XMP = re.compile(rb'tiff:Orientation(="|>)[2-8]')
+# The tag of TIFF that says whether 0 is white.
+_PHOTOMETRIC = 262
+_JPEG, _PNG, _OTHER = range(3)
 
 
 class BadImageError(UserError):
     """An image file that cannot be read."""
 
 
-def load_square(path, *sides):
-    """Reads the central square of an image file.
+def suffixes():
+    """Returns the set of endings of image files that are read, such as ".jpg", in lower case.
 
-    Grey, palette, CMYK and 16-bit images become 8-bit RGB, transparent ones are laid on white, and the orientation that
-    a camera noted is applied.
+    Those of plug-ins that are registered with Pillow are among them.
+    """
+    # Several photos in one file begin as a JPEG file does.
+    kinds = {"MPO", *_formats()}
+    return {suffix for suffix, kind in Image.registered_extensions().items() if kind in kinds}
+
+
+def _formats():
+    Image.init()
+    return [kind for kind in Image.OPEN if kind not in _NOT_READ]
+
+
+def read_image(path):
+    """Reads an image file of any kind.
+
+    The orientation that a camera noted is applied and transparent pixels are laid on white. Grey, palette, CMYK and
+    16-bit images become 8-bit RGB. Of several frames the first is read. Colour profiles are not applied.
 
     Args:
-        path: str or Path of a file of one of `SUFFIXES`.
-        *sides: ints, sizes to scale the square to.
+        path: str or Path of a file with one of `suffixes()`.
 
     Returns:
-        A list of uint8 arrays `(side, side, 3)`, pixel values 0-255, one per side.
+        A uint8 array `(height, width, 3)`, pixel values 0-255.
 
     Raises:
-        BadImageError: if the file is missing, empty, truncated or no image.
+        BadImageError: names the file if it is missing, empty, truncated, damaged or no image, has more than
+            `MOST_PIXELS`, or holds numbers of an unknown range.
     """
     path = Path(path)
+    if not path.is_file():
+        raise BadImageError(f"{path} {'is not a file' if path.exists() else 'does not exist'}.")
     try:
-        with Image.open(path) as image:
-            image.load()
-            square = _square(_rgb(ImageOps.exif_transpose(image)))
-    except FileNotFoundError:
-        raise BadImageError(f"{path} does not exist.") from None
-    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
-        reason = "is empty" if path.exists() and not path.stat().st_size else f"cannot be read ({error})"
-        raise BadImageError(f"{path} {reason}.") from error
-    return [np.asarray(square.resize((side, side), Image.Resampling.BILINEAR)) for side in sides]
+        return decode_image(path.read_bytes())
+    except OSError as error:
+        raise BadImageError(f"{path} cannot be read ({error.strerror}).") from error
+    except BadImageError as error:
+        raise BadImageError(f"{path} {error}") from error
+
+
+def decode_image(content):
+    """Returns the pixels of an encoded image, bytes, as `read_image` does; a `BadImageError` without its name."""
+    if not content:
+        raise BadImageError("is empty.")
+    kind = _kind(content)
+    if kind == _OTHER:
+        return _by_pillow(content)
+    try:
+        with tf.device("CPU"):
+            return _decode(content).numpy()
+    except tf.errors.OpError as error:
+        raise BadImageError(f"is a damaged {('JPEG', 'PNG')[kind]} file.") from error
+
+
+def decode_window(content, window):
+    """Decodes a window of an encoded image in a graph: the same pixels that `read_image` has there.
+
+    Args:
+        content: scalar string tensor.
+        window: function from the shape of the image, an int32 tensor, to top, left, height and width.
+
+    Returns:
+        A uint8 tensor `(height, width, 3)`.
+    """
+
+    def jpeg():
+        # Only the wanted part is decoded, and so much beside it as its first and last columns are interpolated from.
+        shape = tf.image.extract_jpeg_shape(content)
+        top, left, height, width = tf.unstack(window(shape))
+        begin, end = tf.maximum(left - 4, 0), tf.minimum(left + width + 4, shape[1])
+        part = tf.stack([top, begin, height, end - begin])
+        pixels = tf.image.decode_and_crop_jpeg(content, part, channels=3, dct_method="INTEGER_ACCURATE")
+        return pixels[:, left - begin : left - begin + width]
+
+    def other():
+        pixels = tf.numpy_function(_by_pillow, [content], tf.uint8, stateful=False)
+        return cut(tf.ensure_shape(pixels, (None, None, 3)), window)
+
+    kind = tf.numpy_function(lambda content: np.int32(_kind(content)), [content], tf.int32, stateful=False)
+    return tf.switch_case(tf.ensure_shape(kind, ()), [jpeg, lambda: cut(_decode(content), window), other])
+
+
+def cut(image, window):
+    """Returns the window of decoded pixels, as in `decode_window`."""
+    top, left, height, width = tf.unstack(window(tf.shape(image)))
+    return image[top : top + height, left : left + width]
+
+
+def _decode(content):
+    # This operator reads PNG files too. The accurate method is the one that Pillow uses.
+    return tf.io.decode_jpeg(content, channels=3, dct_method="INTEGER_ACCURATE")
+
+
+def _kind(content):
+    """Returns `_JPEG` or `_PNG` for files that TensorFlow decodes to the pixels that Pillow shows, else `_OTHER`."""
+    # Of a header that cannot be read Pillow says what is wrong.
+    with contextlib.suppress(Exception):
+        if content.startswith(b"\xff\xd8") and _is_plain_jpeg(content):
+            return _JPEG
+        if content.startswith(b"\x89PNG\r\n\x1a\n") and _is_plain_png(content):
+            return _PNG
+    return _OTHER
+
+
+def _is_plain_jpeg(content):
+    """Whether a JPEG file is whole, grey or of three colours with 8 bits each, and not turned."""
+    frame, at = None, 2
+    # What is cut short ends otherwise.
+    while content.endswith(b"\xff\xd9"):
+        marker, length = struct.unpack_from(">HH", content, at)
+        segment = content[at + 4 : at + 2 + length]
+        if marker == 0xFFDA:
+            return frame is not None and frame[0] == 8 and frame[3] in (1, 3) and 0 < frame[1] * frame[2] <= MOST_PIXELS
+        # Baseline, extended and progressive frames; the others are rare.
+        if marker in (0xFFC0, 0xFFC1, 0xFFC2):
+            frame = struct.unpack_from(">BHHB", segment)
+        if marker == 0xFFE1 and _is_turned(segment):
+            return False
+        at += 2 + length
+    return False
+
+
+def _is_turned(segment):
+    if not segment.startswith(b"Exif\0\0"):
+        return _TURNED_XMP.search(segment) is not None
+    exif = Image.Exif()
+    exif.load(segment)
+    return exif.get(ExifTags.Base.Orientation, 1) != 1
+
+
+def _is_plain_png(content):
+    """Whether a PNG file is grey or RGB with 8 bits each, without transparency, animation or orientation."""
+    width, height, bits, colour = struct.unpack_from(">IIBB", content, 16)
+    if bits != 8 or colour not in (0, 2) or width * height > MOST_PIXELS:
+        return False
+    return not any(extra in content for extra in _PNG_EXTRAS)
+
+
+def _by_pillow(content):
+    # Not `catch_warnings`, which threads must not share.
+    warnings.filterwarnings("ignore", module=r"PIL\.")
+    try:
+        with Image.open(io.BytesIO(content), formats=_formats()) as image:
+            if image.width * image.height > MOST_PIXELS:
+                raise BadImageError(
+                    f"has {image.width}x{image.height} pixels; at most {MOST_PIXELS / 1e6:.0f} million are read. "
+                    "Scale it down."
+                )
+            return np.asarray(_rgb(image))
+    except BadImageError:
+        raise
+    except UnidentifiedImageError as error:
+        raise BadImageError("is not an image that can be read.") from error
+    # A damaged file leads Pillow's parsers to errors of any kind.
+    except Exception as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise BadImageError(f"cannot be read ({reason}).") from error
 
 
 def _rgb(image):
-    if image.mode.startswith(("I", "F")):
-        # 16-bit grey, which Pillow would clip at 255 instead of scaling.
-        pixels = np.asarray(image, "float64")
-        scale = 255.0 / 65535.0 if pixels.max() > 255 else 1.0
-        image = Image.fromarray(np.clip(np.round(pixels * scale), 0, 255).astype("uint8"))
+    # Such as "RGB;16B": how the file stores its pixels, which Pillow knows until it has loaded them.
+    stored = str(image.tile)
+    ImageOps.exif_transpose(image, in_place=True)
+    if image.mode == "F" or (image.mode == "I" and image.format != "PPM"):
+        numbers = "floats" if image.mode == "F" else "integers of 32 bits"
+        raise BadImageError(f"holds {numbers}, whose range is not known. Convert it to 8 bits.")
+    if image.mode.startswith("I"):
+        return _grey(image, stored).convert("RGB")
+    # Pillow keeps the upper 8 bits. "BGR;16" has 16 bits for all colours together.
+    if re.search("(?<!BGR);16", stored):
+        _check_brightest(max(high for _, high in image.convert("RGB").getextrema()), 255)
     if image.has_transparency_data:
         image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+        page = Image.new("RGB", image.size, "white")
+        page.paste(image, mask=image)
+        return page
     return image.convert("RGB")
 
 
-def _square(image):
-    side = min(image.size)
-    left, top = (image.width - side) // 2, (image.height - side) // 2
-    return image.crop((left, top, left + side, top + side))
+def _grey(image, stored):
+    """Returns an image of 12 or 16 bits as one of 8 bits."""
+    pixels, white = np.asarray(image).astype("uint16"), 4095 if "I;12" in stored else 65535
+    # The other formats do not say how many of the 16 bits are used.
+    if white == 65535 and image.format != "PPM":
+        _check_brightest(pixels.max(), white)
+    scaled = np.minimum(np.round(np.arange(65536) * 255 / white), 255).astype("uint8")
+    if image.format == "TIFF" and image.tag_v2.get(_PHOTOMETRIC) == 0:
+        scaled = scaled[::-1]
+    grey = scaled[pixels]
+    grey[pixels == image.info.get("transparency", -1)] = 255
+    return Image.fromarray(grey)
+
+
+def _check_brightest(brightest, white):
+    # Cameras of 10, 12 and 14 bits leave the upper bits of 16 empty.
+    if brightest <= white // 4:
+        raise BadImageError(
+            "has 16 bits a pixel, of which the upper two are empty: its white is not known. Scale it to the full "
+            "range, or convert it to 8 bits."
+        )

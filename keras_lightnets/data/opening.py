@@ -3,13 +3,10 @@
 import tensorflow as tf
 
 from keras_lightnets.data.folder import read_folder
-from keras_lightnets.data.source import Source, first_line, make_data, permuted
+from keras_lightnets.data.images import BadImageError, read_image
+from keras_lightnets.data.source import Source, make_data, permuted
 from keras_lightnets.data.tfds import open_tfds
 from keras_lightnets.data.tfrecords import open_tfrecords
-from keras_lightnets.errors import UserError
-
-# What TensorFlow decodes.
-_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif")
 
 
 def open_data(name, seed, holdout, shuffle_buffer=16384):
@@ -38,23 +35,20 @@ def open_data(name, seed, holdout, shuffle_buffer=16384):
 
 def _folder(name, seed, holdout):
     folder = read_folder(name, seed, holdout)
-    for split in folder.splits.values():
-        for path in split.paths:
-            if path.suffix.lower() not in _SUFFIXES:
-                raise UserError(f"{path}: training reads {', '.join(_SUFFIXES)}. Convert it.")
-    splits = {part: _files(split.paths, split.labels) for part, split in folder.splits.items() if len(split.paths)}
-    return make_data(folder.classes, splits, folder.identity)
+    splits = {part: files(split.paths, split.labels) for part, split in folder.splits.items() if len(split.paths)}
+    return make_data(folder.classes, splits, folder.identity, folder.left_out)
 
 
-def _files(paths, labels):
+def files(paths, labels):
+    """Returns the `Source` of image files: tuple of Paths, and int64 array of the numbers of their classes."""
     names, numbers = tf.constant([str(path) for path in paths]), tf.constant(labels)
 
     def check():
         for path in paths:
             try:
-                tf.io.decode_image(tf.io.read_file(str(path)), channels=3, expand_animations=False)
-            except tf.errors.OpError as error:
-                raise UserError(f"{path} cannot be read ({first_line(error)}). Mend or remove it.") from error
+                read_image(path)
+            except BadImageError as error:
+                raise BadImageError(f"{error} Mend or remove it.") from error
 
     return Source(
         len(paths),

@@ -4,7 +4,8 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from keras_lightnets.data.augmentation import BatchAugmentation, RandAugment, central_square, fold, random_crop
+from keras_lightnets.data.augmentation import BatchAugmentation, RandAugment, fold, random_crop
+from keras_lightnets.data.windows import central_square, show
 from keras_lightnets.errors import UserError
 from keras_lightnets.preprocessing import Preprocessing
 
@@ -64,7 +65,7 @@ def training_batches(source, classes, config, first_step=0, pipelines=1, pipelin
         return records.shard(pipelines, pipeline).map(lambda i, record: (*record, fold(seed, i)))
 
     def example(key, label, seed):
-        image = _square(source.read(key), config.size, lambda shape: random_crop(shape, seed, config))
+        image = show(source.read(key), config.size, lambda shape: random_crop(shape, seed, config))
         if config.flip:
             image = tf.image.stateless_random_flip_left_right(image, fold(seed, 1))
         if randaugment is not None:
@@ -109,7 +110,7 @@ def evaluation_batches(source, classes, evaluation, pipelines=1, pipeline=0, bat
     total = evaluation_steps(source, evaluation.batch_size) * evaluation.batch_size
 
     def example(i, record):
-        image = _square(source.read(record[0]), evaluation.size, lambda shape: central_square(shape, evaluation.crop))
+        image = show(source.read(record[0]), evaluation.size, lambda shape: central_square(shape, evaluation.crop))
         weight = tf.cast(i < source.count, tf.float32)
         return evaluation.preprocessing(image), tf.one_hot(record[1], classes), weight
 
@@ -123,22 +124,3 @@ def evaluation_batches(source, classes, evaluation, pipelines=1, pipeline=0, bat
         .batch(batch_size or evaluation.batch_size, drop_remainder=True)
         .prefetch(tf.data.AUTOTUNE)
     )
-
-
-def _square(image, size, window):
-    """Returns a window of an image, encoded or not, as float32 `(size, size, 3)`, pixels 0-255."""
-    if image.dtype == tf.string:
-        # Only the part of a JPEG file that is wanted is decoded.
-        crop = tf.cond(
-            tf.io.is_jpeg(image),
-            lambda: tf.image.decode_and_crop_jpeg(image, window(tf.image.extract_jpeg_shape(image)), channels=3),
-            lambda: _cut(tf.io.decode_image(image, channels=3, expand_animations=False), window),
-        )
-    else:
-        crop = _cut(image, window)
-    return tf.ensure_shape(tf.image.resize(crop, (size, size), antialias=True), (size, size, 3))
-
-
-def _cut(image, window):
-    top, left, height, width = tf.unstack(window(tf.shape(image)))
-    return image[top : top + height, left : left + width]

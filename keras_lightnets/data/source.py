@@ -26,17 +26,26 @@ class Source(NamedTuple):
 
 
 class Data(NamedTuple):
-    """Names of the classes, a `Source` for "train", "validation" and "test", and text that tells the data apart."""
+    """A data set.
+
+    Attributes:
+        classes: tuple of the names of the classes.
+        splits: dict with a `Source` for "train", "validation" and "test".
+        identity: list of str that tells the data apart from others.
+        left_out: dict of the counts of files that are not used, by reason. Defaults to None.
+    """
 
     classes: tuple[str, ...]
     splits: dict[str, Source]
     identity: list[str]
+    left_out: dict[str, int] | None = None
 
 
-def make_data(classes, splits, identity=None):
+def make_data(classes, splits, identity=None, left_out=None):
     """Returns a `Data` whose validation is the test where `splits` has none."""
     splits = {**splits, "validation": splits.get("validation", splits["test"])}
-    return Data(tuple(classes), splits, identity or [f"{part} {split.count}" for part, split in splits.items()])
+    identity = identity or [f"{part} {split.count}" for part, split in splits.items()]
+    return Data(tuple(classes), splits, identity, left_out)
 
 
 def arrays(pixels, labels):

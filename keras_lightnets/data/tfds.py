@@ -4,6 +4,7 @@ import importlib.util
 
 import tensorflow as tf
 
+from keras_lightnets.data.images import BadImageError, decode_image
 from keras_lightnets.data.source import Source, first_line, make_data, sequential
 from keras_lightnets.errors import UserError
 
@@ -42,6 +43,8 @@ def from_builder(builder, holdout=0.0, shuffle_buffer=16384):
     features, names = builder.info.features, set(builder.info.splits)
     if not {"image", "label"} <= set(features) or not isinstance(features["label"], tfds.features.ClassLabel):
         raise UserError(f"{builder.name} is no image classification: it needs the features image and label.")
+    if features["image"].dtype != "uint8":
+        raise UserError(f"{builder.name} has images of {features['image'].dtype}: their range is not known.")
     test = next((split for split in ("test", "validation", "val") if split in names), None)
     if "train" not in names or test is None:
         raise UserError(f"{builder.name} needs a train and a test split. It has: {', '.join(sorted(names))}.")
@@ -51,12 +54,10 @@ def from_builder(builder, holdout=0.0, shuffle_buffer=16384):
     elif holdout:
         percent = max(1, round(100 * holdout))
         parts |= {"train": f"train[{percent}%:]", "validation": f"train[:{percent}%]"}
-    encoded = not isinstance(builder, tfds.folder_dataset.ImageFolder)
 
     def records_of(split):
-        return builder.as_dataset(
-            split=split, shuffle_files=False, decoders={"image": tfds.decode.SkipDecoding()} if encoded else None
-        ).map(lambda example: (example["image"], example["label"]))
+        encoded = builder.as_dataset(split=split, shuffle_files=False, decoders={"image": tfds.decode.SkipDecoding()})
+        return encoded.map(lambda example: (example["image"], example["label"]))
 
     def source(split):
         records, count = records_of(split), builder.info.splits[split].num_examples
@@ -64,10 +65,11 @@ def from_builder(builder, holdout=0.0, shuffle_buffer=16384):
         def check():
             good = 0
             try:
-                for image, _ in records:
-                    if encoded:
-                        tf.io.decode_image(image, channels=3, expand_animations=False)
+                for image, _ in records.as_numpy_iterator():
+                    decode_image(image)
                     good += 1
+            except BadImageError as error:
+                raise BadImageError(f"{builder.name}, {split}: the image of record {good} {error}") from error
             except tf.errors.OpError as error:
                 raise UserError(
                     f"{builder.name}, {split}: damaged after {good} records ({first_line(error)})."

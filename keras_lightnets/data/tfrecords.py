@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from keras_lightnets.data.images import BadImageError, decode_image
 from keras_lightnets.data.source import Source, first_line, make_data, sequential
 from keras_lightnets.errors import UserError
 
@@ -41,11 +42,11 @@ def open_tfrecords(pattern, holdout, buffer):
     def check():
         for file in files:
             _labels_of([file], label)
-            for record in tf.data.TFRecordDataset(file):
+            for number, record in enumerate(tf.data.TFRecordDataset(file)):
                 try:
-                    tf.io.decode_image(parse(record)[0], channels=3, expand_animations=False)
-                except tf.errors.OpError as error:
-                    raise UserError(f"{file} holds an image that cannot be read ({first_line(error)}).") from error
+                    decode_image(parse(record)[0].numpy())
+                except BadImageError as error:
+                    raise BadImageError(f"{file}: the image of record {number} {error}") from error
 
     def source(names, keep, count):
         records = tf.data.TFRecordDataset(names)

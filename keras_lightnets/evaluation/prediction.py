@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from keras_lightnets.data.images import load_square
+from keras_lightnets.data.windows import load_square
 from keras_lightnets.evaluation.opening import ModelFile
 
 
@@ -22,7 +22,7 @@ def classify(model, images, top=3):
     """
     file = ModelFile(model)
     about = file.metadata
-    pixels = np.stack([_shown(image, about.size, about.crop) for image in images])
+    pixels = np.stack([load_square(image, about.size, about.crop) for image in images])
     scores = file.predict(about.preprocessing(pixels))
     return [
         {
@@ -31,10 +31,3 @@ def classify(model, images, top=3):
         }
         for image, row in zip(images, scores, strict=True)
     ]
-
-
-def _shown(image, size, crop):
-    """Returns the part of the central square, `crop` of its side, that the network was evaluated on."""
-    side = round(size / crop)
-    margin = (side - size) // 2
-    return load_square(image, side)[0][margin : margin + size, margin : margin + size]

@@ -78,8 +78,10 @@ def exports(report):
 
 def pixels(report):
     """Returns how a file wants its pixels."""
+    share = report["options"].get("eval_crop", 1.0)
+    square = "the central square of the image" + (f" ({share:.1%} of its short side)" if share < 1 else "")
     return (
-        "Every exported file carries its labels and its\npreprocessing: the central square of the image, scaled to "
+        f"Every exported file carries its labels and its\npreprocessing: {square}, scaled to "
         f"{report['options']['size']} pixels, then (pixel - mean) / std as in\n"
         "`keras_lightnets.json`, the zip member at the end of the file."
     )

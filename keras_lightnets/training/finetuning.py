@@ -1,12 +1,10 @@
 """Fine-tuning on a folder of images, from the files to verified exports."""
 
 import dataclasses
-import tempfile
-from pathlib import Path
 
-from keras_lightnets.data.folder import decode, read_folder
+from keras_lightnets.data.decoding import decode
+from keras_lightnets.data.folder import read_folder
 from keras_lightnets.data.source import Data, arrays
-from keras_lightnets.errors import UserError
 from keras_lightnets.evaluation.drawing import require_matplotlib
 from keras_lightnets.training import models
 from keras_lightnets.training.checkpoint import Checkpoint
@@ -58,27 +56,17 @@ def finetune(options, resume=False, console=None):
     # Before the images are read, which takes longer: it refuses weights that do not fit.
     model = models.start(config, models.build_with_new_head, len(folder.classes), distribution)
     progress.split(folder, options.seed)
-    with tempfile.TemporaryDirectory(prefix="keras-lightnets-") as cache:
-        images, bad = _read(folder, options, Path(cache), progress)
-        data = Data(folder.classes, {part: arrays(*split) for part, split in images.items()}, folder.identity)
-        config = _config(options, images=data.splits["train"].count)
-        task = Classification(config, data, models.build_with_new_head)
-        phases = [Phase(name, epochs, *_PHASES[name]) for name, epochs in options.phases]
-        checkpoint.open(data.identity)
-        progress.phases(options, done=len(checkpoint.history))
-        run = Run(config, task, model, phases, distribution, checkpoint, progress)
-        return complete(run, {"bad_images": bad})
-
-
-def _read(folder, options, cache, progress):
-    """Decodes the images of a folder, and says which were left out."""
-    try:
-        with progress.decoding(sum(len(split.labels) for split in folder.splits.values())) as advance:
-            images, bad = decode(folder, options.size, cache, options.skip_bad_images, advance)
-    except OSError as error:
-        raise UserError(f"Cannot keep the decoded images in {cache}: {error.strerror}. Set TMPDIR.") from error
+    with progress.decoding(sum(len(split.labels) for split in folder.splits.values())) as advance:
+        images, bad = decode(folder, options.size, options.skip_bad_images, advance)
     progress.bad_images(bad)
-    return images, bad
+    data = Data(folder.classes, {part: arrays(*split) for part, split in images.items()}, folder.identity)
+    config = _config(options, images=data.splits["train"].count)
+    task = Classification(config, data, models.build_with_new_head)
+    phases = [Phase(name, epochs, *_PHASES[name]) for name, epochs in options.phases]
+    checkpoint.open(data.identity)
+    progress.phases(options, done=len(checkpoint.history))
+    run = Run(config, task, model, phases, distribution, checkpoint, progress)
+    return complete(run, {"bad_images": bad})
 
 
 def _config(options, images):

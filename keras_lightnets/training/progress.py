@@ -10,7 +10,9 @@ import rich.box
 import rich.console
 import rich.progress
 import rich.table
+from rich.markup import escape
 
+from keras_lightnets.data.listing import listed
 from keras_lightnets.training.card import export_rows
 
 
@@ -41,10 +43,15 @@ class Progress:
         for part in folder.splits:
             table.add_column(part, justify="right")
         for number, name in enumerate(folder.classes):
-            table.add_row(name, *(str((split.labels == number).sum()) for split in folder.splits.values()))
+            table.add_row(escape(name), *(str((split.labels == number).sum()) for split in folder.splits.values()))
         table.add_section()
         table.add_row("all", *(str(len(split.labels)) for split in folder.splits.values()))
         self._console.print(table)
+        self._left_out(folder)
+
+    def _left_out(self, data):
+        if data.left_out:
+            self._console.print(f"Left out: {escape(listed(data.left_out))}.", style="yellow", highlight=False)
 
     @contextlib.contextmanager
     def decoding(self, count):
@@ -86,7 +93,8 @@ class Progress:
         ]
         for line in lines:
             self._console.print(line, highlight=False)
-        if not config.holdout:
+        self._left_out(data)
+        if data.splits["validation"] is data.splits["test"]:
             self._console.print("No images are held out: the test images are watched, and the last epoch is kept.")
         if done:
             self._console.print(f"Resuming after step {done}.")

@@ -1,0 +1,47 @@
+"""The part of an image that a network is shown, scaled to its input: one function for every command."""
+
+import tensorflow as tf
+
+from keras_lightnets.data.images import cut, decode_window, read_image
+
+
+def central_square(shape, share):
+    """Returns top, left, height and width of the central square of `share` of the short side."""
+    side = tf.cast(tf.round(share * tf.cast(tf.minimum(shape[0], shape[1]), tf.float32)), tf.int32)
+    side = tf.maximum(side, 1)
+    return tf.stack([(shape[0] - side) // 2, (shape[1] - side) // 2, side, side])
+
+
+def show(image, size, window):
+    """Returns a window of an image, scaled with antialiasing and rounded to whole numbers, as a camera gives them.
+
+    Args:
+        image: scalar string tensor of an encoded image, or uint8 pixels `(height, width, 3)`.
+        size: int, side of the result.
+        window: function from the shape of the image, an int32 tensor, to top, left, height and width.
+
+    Returns:
+        A float32 tensor `(size, size, 3)`, pixel values 0-255.
+    """
+    part = decode_window(image, window) if image.dtype == tf.string else cut(image, window)
+    scaled = tf.image.resize(part, (size, size), antialias=True)
+    return tf.ensure_shape(tf.round(tf.cast(scaled, tf.float32)), (size, size, 3))
+
+
+def load_square(path, size, share=1.0):
+    """Reads the central square of an image file, the window that networks are evaluated on.
+
+    Args:
+        path: str or Path of an image file of any kind.
+        size: int, side of the result.
+        share: float, side of the square as a share of the short side. Defaults to 1.0.
+
+    Returns:
+        A uint8 array `(size, size, 3)`, pixel values 0-255.
+
+    Raises:
+        BadImageError: if the file cannot be read.
+    """
+    pixels = read_image(path)
+    with tf.device("CPU"):
+        return show(tf.constant(pixels), size, lambda shape: central_square(shape, share)).numpy().astype("uint8")
