@@ -6,7 +6,7 @@ RUN := $(VENV)/bin/python
 SEED ?= 0
 COUNT ?= 10000
 
-.PHONY: demo test test-all fuzz lint cards costs benchmarks clean
+.PHONY: demo test test-chosen test-all fuzz lint cards costs benchmarks clean
 
 $(VENV)/.installed: setup.cfg constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -28,9 +28,14 @@ lint: $(VENV)/.installed
 	$(RUN) -m ruff check
 	$(RUN) -m ruff format --check
 	$(VENV)/bin/lint-imports
+	$(RUN) -m tools.house
 
 test: lint
 	$(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow"
+
+# The slow tests that guard what no other does: another backend, and fused networks at odd sizes.
+test-chosen: $(VENV)/.installed
+	$(RUN) -m pytest -n 2 -m slow -k "golden_logits or 75x61" tests/test_backends.py tests/test_fusing.py
 
 test-all: lint $(VENV)/.torch
 	$(RUN) -m pip install --quiet --disable-pip-version-check --editable '.[test,tfds]' --constraint constraints.txt

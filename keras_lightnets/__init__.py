@@ -1,34 +1,43 @@
 """Ultra-light image classifiers in Keras 3: MicroNet, ReXNet, MobileNet and ShuffleNet."""
 
 import importlib
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from keras_lightnets.quiet import quiet as _quiet
-
-with _quiet():
-    # The backend writes greetings to the terminal while it is imported.
-    import keras as _keras  # noqa: F401
-
-from keras_lightnets import applications as applications
-from keras_lightnets import complexity as complexity
-from keras_lightnets import layers as layers
-from keras_lightnets import weights as weights
-from keras_lightnets.applications import MicroNetM0 as MicroNetM0
-from keras_lightnets.applications import MicroNetM1 as MicroNetM1
-from keras_lightnets.applications import MicroNetM2 as MicroNetM2
-from keras_lightnets.applications import MicroNetM3 as MicroNetM3
-from keras_lightnets.applications import MobileNet as MobileNet
-from keras_lightnets.applications import MobileNetV2 as MobileNetV2
-from keras_lightnets.applications import MobileNetV3Large as MobileNetV3Large
-from keras_lightnets.applications import MobileNetV3Small as MobileNetV3Small
-from keras_lightnets.applications import ReXNet as ReXNet
-from keras_lightnets.applications import ReXNetLite as ReXNetLite
-from keras_lightnets.applications import ReXNetR as ReXNetR
-from keras_lightnets.applications import ShuffleNet as ShuffleNet
-from keras_lightnets.applications import ShuffleNetV2 as ShuffleNetV2
-from keras_lightnets.applications.catalog import list_models as list_models
-from keras_lightnets.applications.pyramid import feature_pyramid as feature_pyramid
 from keras_lightnets.version import __version__ as __version__
+
+
+def _is_command():
+    """Whether this process is `keras-lightnets` or `python -m keras_lightnets...`."""
+    # "-m" is there while Python looks for the module.
+    if sys.argv[:1] == ["-m"]:
+        return any(argument.split(".")[0] == __name__ for argument in sys.orig_argv)
+    return Path(*sys.argv[:1]).stem == "keras-lightnets"
+
+
+# The command imports what it needs itself: some of it takes no Keras, whose import takes seconds. Everyone else gets
+# all, which registers every layer: `keras.saving.load_model` finds them.
+if TYPE_CHECKING or not _is_command():
+    from keras_lightnets import applications as applications
+    from keras_lightnets import complexity as complexity
+    from keras_lightnets import layers as layers
+    from keras_lightnets import weights as weights
+    from keras_lightnets.applications import MicroNetM0 as MicroNetM0
+    from keras_lightnets.applications import MicroNetM1 as MicroNetM1
+    from keras_lightnets.applications import MicroNetM2 as MicroNetM2
+    from keras_lightnets.applications import MicroNetM3 as MicroNetM3
+    from keras_lightnets.applications import MobileNet as MobileNet
+    from keras_lightnets.applications import MobileNetV2 as MobileNetV2
+    from keras_lightnets.applications import MobileNetV3Large as MobileNetV3Large
+    from keras_lightnets.applications import MobileNetV3Small as MobileNetV3Small
+    from keras_lightnets.applications import ReXNet as ReXNet
+    from keras_lightnets.applications import ReXNetLite as ReXNetLite
+    from keras_lightnets.applications import ReXNetR as ReXNetR
+    from keras_lightnets.applications import ShuffleNet as ShuffleNet
+    from keras_lightnets.applications import ShuffleNetV2 as ShuffleNetV2
+    from keras_lightnets.applications.catalog import list_models as list_models
+    from keras_lightnets.applications.pyramid import feature_pyramid as feature_pyramid
 
 if TYPE_CHECKING:
     # The package is called like its function.

@@ -5,6 +5,10 @@ import io
 import os
 import sys
 import tempfile
+import threading
+
+# Two threads that divert and restore in turns would leave the process without its output.
+_LOCK = threading.RLock()
 
 
 class _Diverted(io.TextIOBase):
@@ -21,28 +25,32 @@ class _Diverted(io.TextIOBase):
 
 @contextlib.contextmanager
 def quiet():
-    """Diverts what C++ code and Python write to standard output and error; an exception shows what was diverted."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    saved = os.dup(1), os.dup(2)
-    with tempfile.TemporaryFile() as log:
-        os.dup2(log.fileno(), 1)
-        os.dup2(log.fileno(), 2)
-        try:
-            # Python may write to copies of the descriptors, as the command does.
-            with (
-                open(os.dup(log.fileno()), "w", buffering=1) as text,
-                contextlib.redirect_stdout(_Diverted("stdout", text)),
-                contextlib.redirect_stderr(_Diverted("stderr", text)),
-            ):
-                yield
-        except Exception as error:
-            log.seek(0)
-            error.add_note(log.read().decode(errors="replace"))
-            raise
-        finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
-            for number, descriptor in enumerate(saved, 1):
-                os.dup2(descriptor, number)
-                os.close(descriptor)
+    """Diverts what C++ code and Python write to standard output and error; an exception shows what was diverted.
+
+    It diverts for the whole process. A second thread waits for the first.
+    """
+    with _LOCK:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        saved = os.dup(1), os.dup(2)
+        with tempfile.TemporaryFile() as log:
+            os.dup2(log.fileno(), 1)
+            os.dup2(log.fileno(), 2)
+            try:
+                # Python may write to copies of the descriptors, as the command does.
+                with (
+                    open(os.dup(log.fileno()), "w", buffering=1) as text,
+                    contextlib.redirect_stdout(_Diverted("stdout", text)),
+                    contextlib.redirect_stderr(_Diverted("stderr", text)),
+                ):
+                    yield
+            except Exception as error:
+                log.seek(0)
+                error.add_note(log.read().decode(errors="replace"))
+                raise
+            finally:
+                sys.stdout.flush()
+                sys.stderr.flush()
+                for number, descriptor in enumerate(saved, 1):
+                    os.dup2(descriptor, number)
+                    os.close(descriptor)

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 import venv
 import zipfile
 from pathlib import Path
@@ -127,6 +128,30 @@ def test_commands_have_help_and_a_wrong_option_is_one_line():
         assert "Usage" in text and "--help" in text
 
 
+def test_what_needs_no_keras_does_not_import_it(tmp_path):
+    for name in ("keras", "tensorflow"):
+        (tmp_path / f"{name}.py").write_text("raise AssertionError")
+    environment = {**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"}
+    for arguments in (["list"], ["weights", "--json"], ["recipes"], ["--help"], ["optimize", "--help"]):
+        command = [sys.executable, "-m", "keras_lightnets.cli.main", *arguments]
+        result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=environment)
+        assert (result.returncode, result.stderr) == (0, "") and result.stdout
+
+
+def test_the_command_knows_every_class_that_a_model_file_names():
+    """It does not import the package as a whole, which registers them."""
+    code = """
+import sys
+sys.argv = ["bin/keras-lightnets"]
+import keras_lightnets.evaluation.opening
+import keras
+print("MicroNetM0" in vars(keras_lightnets), *keras.saving.get_custom_objects())
+"""
+    whole, *names = _run(ROOT, sys.executable, "-c", code, PYTHONPATH=str(ROOT)).split()
+    known = json.loads((ROOT / "tests" / "public_names.json").read_text())["registered"]
+    assert whole == "False" and {f"keras_lightnets>{name}" for name in known} <= set(names)
+
+
 def test_list_is_json_if_asked():
     records = json.loads(CliRunner().invoke(app, ["list", "--json"]).stdout)
     assert {"MicroNetM0", "ReXNet-alpha=1.0"} <= {record["name"] for record in records}
@@ -144,6 +169,25 @@ def test_a_logger_made_in_quiet_speaks_afterwards(capfd):
         os.write(2, b"diverted too")
     handler.emit(logging.makeLogRecord({"msg": "later"}))
     assert capfd.readouterr() == ("", "later\n")
+
+
+def test_two_threads_leave_the_output_where_it_was(capfd):
+    inside, leave = threading.Event(), threading.Event()
+
+    def second():
+        with quiet():
+            inside.set()
+            leave.wait()
+
+    thread = threading.Thread(target=second)
+    with quiet():
+        thread.start()
+        assert not inside.wait(0.2)
+    inside.wait()
+    leave.set()
+    thread.join()
+    os.write(1, b"later")
+    assert capfd.readouterr() == ("later", "")
 
 
 def test_quiet_keeps_what_explains_an_error():

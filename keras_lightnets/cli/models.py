@@ -16,7 +16,7 @@ models = typer.Typer()
 @models.command(name="list")
 def list_(as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False):
     """List every variant with its cost and its published accuracy."""
-    from keras_lightnets import list_models
+    from keras_lightnets.applications.catalog import list_models
 
     if as_json:
         names = ("name", "input_size", "params", "madds", "top1", "top1_source", "weights")

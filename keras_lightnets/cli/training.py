@@ -53,18 +53,15 @@ def train(
 ):
     """Train by a recipe, on one machine or many, and export the result, every file verified."""
     from keras_lightnets import training
-    from keras_lightnets.release.releasing import train_and_release
-    from keras_lightnets.training.distribution import WorkerLostError
 
     others = ("recipe", "set_", "release")
     given = {name: value for name, value in _written(context).items() if name not in others}
     config = training.load_recipe(recipe, **_settings(set_, given))
-    console = rich.console.Console()
+    # Here, so that wrong settings are told at once.
+    from keras_lightnets.training.distribution import WorkerLostError
+
     try:
-        if release is None:
-            training.train(config, console)
-        else:
-            train_and_release(config, release, console)
+        training.train(config, rich.console.Console(), release)
     except WorkerLostError as error:
         # TensorFlow cannot leave a broken cluster: the process begins anew, meets the restarted worker and resumes.
         print(f"{error} Waiting for it to come back.", file=sys.stderr)

@@ -88,7 +88,8 @@ def complexity(model, input_shape=None):
 class _Package(types.ModuleType):
     """This package, which is called like its function: `keras_lightnets.complexity(model)`."""
 
-    __call__ = staticmethod(complexity)
+    def __call__(self, model, input_shape=None):
+        return complexity(model, input_shape)
 
 
 sys.modules[__name__].__class__ = _Package

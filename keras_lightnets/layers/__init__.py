@@ -1,5 +1,7 @@
-"""Primitives that Keras lacks, one a file."""
+"""Primitives that Keras lacks, one a file. Importing the package registers every class that model files name."""
 
+from keras_lightnets.layers import inference as inference
+from keras_lightnets.layers import quantized as quantized
 from keras_lightnets.layers.axial_depthwise_conv import AxialDepthwiseConv2D as AxialDepthwiseConv2D
 from keras_lightnets.layers.batch_normalization import BatchNormalization as BatchNormalization
 from keras_lightnets.layers.channel_shuffle import ChannelShuffle as ChannelShuffle

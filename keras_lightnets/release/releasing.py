@@ -129,6 +129,9 @@ def train_and_release(config, folder, console=None):
         config: `Config`.
         folder: str or Path of the released models. A name that they have already is refused before the training.
         console: as in `training.train`. Defaults to None.
+
+    Returns:
+        The report, as `training.train` does.
     """
     ended = finished(config) is not None
     if not ended:
@@ -136,6 +139,7 @@ def train_and_release(config, folder, console=None):
     report = train(config, console)
     if report is not None and not (ended and released_path(config.output, folder).exists()):
         release(config.output, folder, config.data)
+    return report
 
 
 def _save_float16(model, path):

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from keras_lightnets.applications.catalog import find_model
-from keras_lightnets.data.pipeline import Evaluation
 from keras_lightnets.errors import UserError
 
 RECIPES = Path(__file__).parent / "recipes"
@@ -153,6 +152,9 @@ class Config:
     @property
     def evaluation(self):
         """The `Evaluation` of the run."""
+        # Here, as it brings TensorFlow, which settings do not need.
+        from keras_lightnets.data.pipeline import Evaluation
+
         return Evaluation(self.size, self.eval_crop, self.record.preprocessing, self.batch_size)
 
     @property

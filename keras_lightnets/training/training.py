@@ -1,5 +1,6 @@
 """Training by a recipe, on one device or many, from the data to verified exports."""
 
+import importlib
 import json
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from keras_lightnets.training.progress import Progress
 from keras_lightnets.training.run import Phase, Run, complete
 
 
-def train(config, console=None):
+def train(config, console=None, release=None):
     """Trains a network, exports it, and verifies every exported file on the test images.
 
     A run that was interrupted, at any moment, goes on when it is started again with the same configuration; on one CPU
@@ -23,6 +24,7 @@ def train(config, console=None):
     Args:
         config: `Config`, such as `load_recipe("cifar10", data="photos", output="out")`.
         console: `rich.console.Console` to show the progress on. Defaults to None: silence.
+        release: str or Path of a folder of released models to add the finished one to. Defaults to None.
 
     Returns:
         The report, a dict, as written to `report.json` in the output folder; None on workers other than the chief.
@@ -41,6 +43,9 @@ def train(config, console=None):
         raise UserError(
             f"`{'output' if config.data else 'data'}` is missing: where to read the images, where to write."
         )
+    if release is not None:
+        # Its home is a floor above; it trains by this function.
+        return importlib.import_module("keras_lightnets.release.releasing").train_and_release(config, release, console)
     if report := finished(config):
         Progress(console).result(report, config.output)
         return report

@@ -1,6 +1,6 @@
 """MicroNet: the four networks."""
 
-import keras_lightnets as kl
+from keras_lightnets import applications as kl
 from keras_lightnets.design.published.tables import MILLIONS, Table, network
 
 TABLES = {

@@ -1,6 +1,6 @@
 """MobileNet: Tables 1 to 7 of the paper, and the grid of released models."""
 
-import keras_lightnets as kl
+from keras_lightnets import applications as kl
 from keras_lightnets.applications.mobilenet import ConvMobileNet, ShallowMobileNet
 from keras_lightnets.design.formulas import convolution, depthwise_separable
 from keras_lightnets.design.published.tables import (

@@ -1,6 +1,6 @@
 """MobileNetV2: the grid of released models, and the paper's two networks."""
 
-import keras_lightnets as kl
+from keras_lightnets import applications as kl
 from keras_lightnets.design.published.tables import (
     MILLIONS,
     SLIM,

@@ -1,6 +1,6 @@
 """ReXNet and ReXNet-lite: all published widths."""
 
-import keras_lightnets as kl
+from keras_lightnets import applications as kl
 from keras_lightnets.design.published.tables import Table, network, total_madds, total_params
 
 _BILLIONS = ("MAdds, B", "params, M")

@@ -1,6 +1,6 @@
 """ShuffleNet: Tables 1 and 5."""
 
-import keras_lightnets as kl
+from keras_lightnets import applications as kl
 from keras_lightnets.design.formulas import convolution
 from keras_lightnets.design.published.tables import Row, Table, cost_of, madds_of_features, network, total_madds
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import NamedTuple
 
-import keras_lightnets as kl
+from keras_lightnets.complexity import complexity
 
 
 class Row(NamedTuple):
@@ -34,7 +34,7 @@ def build(builder, **arguments):
 @cache
 def cost_of(builder, size, **arguments):
     """Returns the `Complexity` of a network at a size."""
-    return kl.complexity(build(builder, **arguments), (size, size, 3))
+    return complexity(build(builder, **arguments), (size, size, 3))
 
 
 def total_madds(cost):
