@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import safetensors.numpy
 
 import keras_lightnets as kl
 from keras_lightnets.weights import download
@@ -22,6 +23,7 @@ from tools.seeded import seed_weights
 
 CONTENT = np.random.RandomState(0).bytes(200_000)
 RECORD = next(record for record in list_weights() if record.name == "timm/rexnet_100.nav_in1k")
+READABLE = safetensors.numpy.save({"stem.conv.weight": np.arange(50_000, dtype="float32")})
 HASHED = RECORD._replace(digest=f"sha256:{hashlib.sha256(CONTENT).hexdigest()}", size=len(CONTENT))
 
 
@@ -124,6 +126,39 @@ def test_a_damaged_file_in_the_cache_is_fetched_again(mirror, monkeypatch):
     assert path.read_bytes() == CONTENT
 
 
+PAGE = b"<html>Please log in</html>"
+
+
+def test_a_login_page_is_no_file(mirror, cache, monkeypatch):
+    """Of a set without a published hash, what was downloaded or lies in the cache is at least a weights file."""
+    with pytest.raises(ValueError, match="at http://.*it is a web page.*attempt 3 of 3"):
+        mirror(RECORD, PAGE)
+    assert [path for path in cache.rglob("*") if path.is_file()] == []
+    path, requests = mirror(RECORD, PAGE, READABLE)
+    assert path.read_bytes() == READABLE and requests == 2
+    path.write_bytes(PAGE)
+    monkeypatch.setenv("KERAS_LIGHTNETS_OFFLINE", "1")
+    with pytest.raises(ValueError, match=f"{path} .* is a web page .*Delete this file"):
+        download.fetch(RECORD)
+    monkeypatch.delenv("KERAS_LIGHTNETS_OFFLINE")
+    assert mirror(RECORD, READABLE) == (path, 1)
+    assert path.read_bytes() == READABLE
+
+
+def test_a_home_that_cannot_be_written(cache, monkeypatch):
+    """Then files go where Keras puts them; what the home has is still found."""
+    (cache / "file").write_text("")
+    monkeypatch.setenv("KERAS_HOME", str(cache / "file"))
+    assert download.cached(RECORD) == Path("/tmp/.keras/models/keras_lightnets", RECORD.file)
+    monkeypatch.setenv("KERAS_HOME", str(cache))
+    path = download.cached(RECORD)
+    path.parent.mkdir(parents=True)
+    path.write_bytes(READABLE)
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    assert download.cached(RECORD) == path
+    assert download.cached(HASHED._replace(file="other")).parts[:3] == ("/", "tmp", ".keras")
+
+
 def test_the_hash_of_a_zip_is_of_what_is_inside(mirror):
     record = next(record for record in list_weights("ShuffleNet") if record.format == "h5 in zip")
     packed = io.BytesIO()
@@ -146,7 +181,7 @@ def test_two_processes_at_once(cache):
         "print('ready', flush=True); sys.stdin.readline()\n"
         "print(download.fetch(record))"
     )
-    with serve({path_of(RECORD): Answer(("slow", CONTENT))}) as address:
+    with serve({path_of(RECORD): Answer(("slow", READABLE))}) as address:
         # TensorFlow would take its time.
         environment = {
             **os.environ,
@@ -168,7 +203,7 @@ def test_two_processes_at_once(cache):
     assert [process.returncode for process in processes] == [0, 0], results
     # Progress goes to standard error.
     paths = {output.strip() for output, _ in results}
-    assert len(paths) == 1 and Path(paths.pop()).read_bytes() == CONTENT
+    assert len(paths) == 1 and Path(paths.pop()).read_bytes() == READABLE
 
 
 _connections = []
@@ -202,8 +237,6 @@ def test_offline_opens_no_socket(cache, monkeypatch, builder, arguments):
 
 def test_imagenet_end_to_end(cache, monkeypatch):
     """A checkpoint with the names of timm's, at its true path on a mirror; then offline from the cache."""
-    import safetensors.numpy
-
     donor = kl.ReXNet(weights=None)
     arrays = seed_weights(donor, {})
     state = checkpoint(donor, arrays, "ReXNet", "timm")

@@ -10,7 +10,8 @@ from keras_lightnets.applications.catalog import find_family, find_model
 from keras_lightnets.complexity import complexity
 from keras_lightnets.errors import UserError
 from keras_lightnets.version import __version__
-from keras_lightnets.weights.download import offline
+from keras_lightnets.weights.download import home, offline
+from keras_lightnets.weights.readers import check_archive
 from keras_lightnets.weights.safetensors import save_safetensors
 
 _CARD = """---
@@ -101,20 +102,23 @@ def from_hub(repo_id, revision=None, token=None):
         UserError: if huggingface-hub is not installed, or there is no such model or no connection.
     """
     hub = _client()
-    home = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
     try:
         path = hub.hf_hub_download(
             repo_id,
             "model.keras",
             revision=revision,
             token=token,
-            cache_dir=home / "models" / "hub",
+            cache_dir=home() / "models" / "hub",
             endpoint=_endpoint(),
             local_files_only=offline(),
         )
     except (hub.errors.HfHubHTTPError, hub.errors.HFValidationError, OSError, ValueError) as error:
         raise UserError(f"Cannot load {repo_id} from the hub: {' '.join(str(error).split())}") from error
-    return keras.saving.load_model(path)
+    check_archive(path)
+    try:
+        return keras.saving.load_model(path)
+    except Exception as error:
+        raise UserError(f"Cannot load {repo_id} from the hub: {path}: {' '.join(str(error).split())}") from error
 
 
 def card(model, repo_id, name, licence, source, datasets=(), metrics=None, labels=None):

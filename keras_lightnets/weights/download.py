@@ -1,14 +1,15 @@
 """Downloads that are whole and checked, or absent.
 
-Files go to Keras' cache, `$KERAS_HOME/models` or `~/.keras/models`. Environment variables:
+Files go to Keras' cache, `$KERAS_HOME/models` or `~/.keras/models`, or `/tmp/.keras/models` where the home cannot be
+written. Environment variables:
 `KERAS_LIGHTNETS_MIRROR`, an address that serves `<mirror>/<host>/<path>` in place of every `https://<host>/<path>`;
 `KERAS_LIGHTNETS_OFFLINE=1`, which takes files from the cache only and opens no connection.
 """
 
+import contextlib
 import hashlib
 import http.client
 import os
-import shutil
 import tempfile
 import time
 import urllib.error
@@ -20,7 +21,7 @@ import rich.console
 import rich.progress
 
 from keras_lightnets.errors import UserError
-from keras_lightnets.weights.readers import unzipped
+from keras_lightnets.weights.readers import MissingExtra, packed_bytes, read
 from keras_lightnets.weights.records import shipped
 
 ATTEMPTS = 3
@@ -33,9 +34,22 @@ def cached(record):
     """Returns the path of a record's file in the cache or the package, whether it is there or not."""
     if record.shipped:
         return shipped.FOLDER / record.file
-    folder = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras") / "models"
-    # Where Keras itself looks for the files of keras.applications.
-    return folder / record.file if record.name.startswith("keras/") else folder / "keras_lightnets" / record.file
+    # Keras itself looks in the first folder for the files of keras.applications.
+    place = Path("models") if record.name.startswith("keras/") else Path("models", "keras_lightnets")
+    path = _configured() / place / record.file
+    return path if path.exists() else home() / place / record.file
+
+
+def home():
+    """Returns the folder of Keras' files, made if need be; `/tmp/.keras`, as in Keras, where it cannot be written."""
+    folder = _configured()
+    with contextlib.suppress(OSError):
+        folder.mkdir(parents="KERAS_HOME" in os.environ, exist_ok=True)
+    return folder if folder.is_dir() and os.access(folder, os.W_OK) else Path("/tmp/.keras")
+
+
+def _configured():
+    return Path(os.environ.get("KERAS_HOME") or os.path.expanduser("~/.keras"))
 
 
 def fetch(record):
@@ -49,23 +63,26 @@ def fetch(record):
     """
     path = cached(record)
     if record.shipped:
-        if complaint := _mismatch(path, record) if path.exists() else "is missing":
-            raise UserError(
-                f"The file {path} of the weights {record.name!r} {complaint}: install keras_lightnets again."
-            )
+        if complaint := check(path, record) if path.exists() else f"The weights file {path} is missing":
+            raise UserError(f"{complaint}: install keras_lightnets again.")
         return path
     if path.exists():
-        if not (complaint := _mismatch(path, record)):
+        if not (complaint := check(path, record)):
             return path
         # A file that was damaged since.
         if offline():
-            raise UserError(f"The cached weights file {path} {complaint}. Delete it and download it again.")
+            raise UserError(f"{complaint}. Delete this file from the cache and download it again.")
     if offline():
         raise UserError(
             f"The weights {record.name!r} are not in the cache and KERAS_LIGHTNETS_OFFLINE is set: unset it, or get "
             f"{record.urls[0]} and store it as {path}."
         )
-    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"Cannot make the cache {path.parent} ({error.strerror}): set KERAS_HOME to a folder that can be written."
+        ) from error
     failures = []
     for url in map(_mirrored, record.urls):
         try:
@@ -94,18 +111,16 @@ def _mirrored(url):
 def _download(url, path, record):
     """Downloads to a folder of its own beside `path`, checks, and renames: other processes see whole files only."""
     for attempt in range(1, ATTEMPTS + 1):
-        folder = tempfile.mkdtemp(prefix=".partial-", dir=path.parent)
-        partial = Path(folder) / record.file
         try:
-            _stream(url, partial)
-            if not (reason := _mismatch(partial, record)):
-                os.replace(partial, path)
-                return
-            reason, passing = f"the file at {url} {reason}", True
+            with tempfile.TemporaryDirectory(prefix=".partial-", dir=path.parent) as folder:
+                partial = Path(folder) / record.file
+                _stream(url, partial)
+                if not (reason := check(partial, record, called=f"at {url}")):
+                    os.replace(partial, path)
+                    return
+                passing = True
         except (OSError, http.client.HTTPException) as error:
             reason, passing = f"URL fetch failure on {url}: {_said(error)}", _is_passing(error)
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
         if attempt == ATTEMPTS or not passing:
             raise UserError(f"{reason} (attempt {attempt} of {ATTEMPTS})")
         time.sleep(PAUSE * 2 ** (attempt - 1))
@@ -152,13 +167,30 @@ def _is_passing(error):
     return isinstance(error, TimeoutError | ConnectionError | http.client.HTTPException)
 
 
-def _mismatch(path, record):
-    """Says how a file differs from what its publisher states; "" if it does not."""
-    if record.size is not None and os.path.getsize(path) != record.size:
-        return f"has {os.path.getsize(path)} bytes where the publisher has {record.size}"
-    if record.digest is None:
+def check(path, record, called=None):
+    """Says how a file differs from what its publisher states, or why it holds no weights; "" if all is well.
+
+    Args:
+        path: the file.
+        record: its `WeightRecord`.
+        called: what the text calls the file. Defaults to None: its path.
+    """
+    called = called or path
+    size = os.path.getsize(path)
+    if record.size is not None and size != record.size:
+        return f"The weights file {called} has {size} bytes where the publisher has {record.size}"
+    try:
+        if record.digest is None:
+            # Then at least it has to be one: networks that want a login answer with a page.
+            read(path, called)
+            return ""
+        content = packed_bytes(path, called) if record.format.endswith("in zip") else Path(path).read_bytes()
+    except MissingExtra:
         return ""
+    except UserError as error:
+        return str(error)
     algorithm, expected = record.digest.split(":")
-    content = unzipped(path) if record.format.endswith("in zip") else Path(path).read_bytes()
     found = hashlib.new(algorithm, content).hexdigest()
-    return "" if found.startswith(expected) else f"has {algorithm} {found} where the publisher has {expected}"
+    if found.startswith(expected):
+        return ""
+    return f"The weights file {called} has {algorithm} {found} where the publisher has {expected}"

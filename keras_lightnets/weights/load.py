@@ -89,11 +89,11 @@ def load(source, layers, name, head=None):
             values.append(np.zeros(shape))
             continue
         names = tensors[target.path]
-        if missing := [tensor for tensor in names if tensor not in source.tensors.arrays]:
+        if missing := [tensor for tensor in names if tensor not in arrays]:
             raise _misfit(
                 source, name, f"there is no tensor {missing[0]!r} for the variable {target.path} of shape={shape}"
             )
-        found = [arrays.pop(tensor) for tensor in names]
+        found = [_checked(arrays.pop(tensor), tensor, target, source, name) for tensor in names]
         array = keras_axes(found, target, layout, shape)
         if head and target is wanted[0]:
             array = _stem(array, shape, layout)
@@ -122,6 +122,22 @@ def load(source, layers, name, head=None):
             f"{name}: the classifier for {classes} classes is fresh, with random weights in {' and '.join(fresh)}: "
             f"{source.path} has {trained} classes. Train it before use."
         )
+
+
+def _checked(array, tensor, target, source, name):
+    """Returns the values of a tensor in the type of the variable; refuses values that change by it."""
+    dtype = np.dtype(keras.backend.standardize_dtype(target.variable.dtype))
+    with np.errstate(all="ignore"):
+        values = array.astype(dtype)
+    if keras.backend.is_float_dtype(dtype.name):
+        if array.dtype.kind != "f":
+            raise _misfit(source, name, f"the tensor {tensor!r} for {target.path} has values of type {array.dtype}")
+        if not (finite := np.isfinite(values)).all():
+            large = array[~finite].ravel()[0]
+            raise _misfit(source, name, f"the value {large} of the tensor {tensor!r} is too large for {dtype}")
+    elif (values != array).any():
+        raise _misfit(source, name, f"the tensor {tensor!r} for {target.path} has values that are no {dtype}")
+    return values
 
 
 def tensor_names(source, wanted, name):

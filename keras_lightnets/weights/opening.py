@@ -43,7 +43,7 @@ def open_source(weights, builder, arguments, include_top):
         UserError: if there are no such weights, or they cannot be downloaded or read.
     """
     classes = None
-    if os.path.isfile(weights):
+    if isinstance(weights, str | os.PathLike) and os.path.isfile(weights):
         path = os.fspath(weights)
     else:
         record = registry.find(weights, builder, arguments, include_top)
@@ -54,7 +54,7 @@ def open_source(weights, builder, arguments, include_top):
     layouts = LAYOUTS.get(builder, ())
     if tensors.layout == "topological":
         names = {without_scopes(name): array for name, array in tensors.arrays.items()}
-        if any(layout.mark in names for layout in layouts if layout.keras):
+        if len(names) == len(tensors.arrays) and any(layout.mark in names for layout in layouts if layout.keras):
             tensors = tensors._replace(arrays=names)
     layout = next((layout for layout in layouts if layout.mark in tensors.arrays), None)
     order = layout.order if layout else next((o for o, mark in ORDER_MARKS.items() if mark in tensors.layers), "")

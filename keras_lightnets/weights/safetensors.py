@@ -38,7 +38,7 @@ def save_safetensors(model, path):
             raise UserError(f"{model.name} has two variables named {target.path}: give their layers unlike names.")
         array = keras.ops.convert_to_numpy(target.variable)
         # NumPy has no bfloat16 of its own.
-        arrays[target.path] = np.ascontiguousarray(array, None if array.dtype.kind == "f" else "float32")
+        arrays[target.path] = np.asarray(array, "float32" if array.dtype.name == "bfloat16" else None, order="C")
     layers = json.dumps([layer.name for layer in model.layers])
     metadata = {"format": "keras_lightnets", "model": model.name, "layers": layers}
     with replacing(path) as temporary:
