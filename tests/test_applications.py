@@ -1,7 +1,9 @@
 """Every public builder keeps the contract of `keras.applications`."""
 
+import doctest
 import importlib
 import inspect
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +14,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import keras_lightnets as kl
+from keras_lightnets.applications import mobilenet
 from keras_lightnets.preprocessing import IMAGENET_STATISTICS, RAW, SYMMETRIC
 from keras_lightnets.weights import list_weights
 from tools.seeded import seed_weights, seeded_images
@@ -148,7 +152,11 @@ def test_channels_first_is_supported_or_refused():
         ({"weights": "imagenot"}, "`weights` argument should be either `None`.*Received: weights='imagenot'"),
         ({"input_shape": (31, 64, 3)}, r"at least 32x32.*input_shape=\(31, 64, 3\)"),
         ({"input_shape": (64, 64)}, r"tuple of three integers. Received: input_shape=\(64, 64\)"),
+        ({"input_shape": 64}, r"tuple of three integers. Received: input_shape=64"),
+        ({"input_shape": (64, 64.5, 3)}, r"tuple of three integers. Received: input_shape=\(64, 64.5, 3\)"),
+        ({"input_shape": (64, 64, 0)}, r"tuple of three integers. Received: input_shape=\(64, 64, 0\)"),
         ({"classes": 0}, "`classes` must be a positive integer. Received: classes=0"),
+        ({"classes": True}, "`classes` must be a positive integer. Received: classes=True"),
         ({"include_top": False, "pooling": "mean"}, "`pooling` must be None, 'avg' or 'max'.*'mean'"),
         ({"include_top": False, "input_shape": (64, 64, None)}, "must state the number of channels"),
     ],
@@ -248,11 +256,24 @@ def test_signature_of_keras(case):
     assert [(p.name, p.default) for p in ours.values()][: len(theirs)] == [(p.name, p.default) for p in theirs.values()]
 
 
-@each
-def test_docstring(case):
-    text = inspect.getdoc(case.build)
-    assert all(part in text for part in ("Args:", "Returns:", "Raises:", ">>> "))
-    assert all(f"    {name}: " in text for name in inspect.signature(case.build).parameters)
+@pytest.mark.parametrize(
+    "build",
+    [*(case.build for case in CASES), mobilenet.ConvMobileNet, mobilenet.ShallowMobileNet],
+    ids=lambda build: build.__name__,
+)
+def test_docstring(build):
+    """The arguments in the order of the signature, with their defaults, and an example that runs."""
+    parameters = inspect.signature(build).parameters
+    sections = re.split(r"\n\n(\w+):\n", inspect.getdoc(build))
+    assert sections[1::2] == ["Args", "Returns", "Raises", "Reference", "Example"]
+    arguments = re.split(r"(?m)^    (\w+): ", sections[2])[1:]
+    assert arguments[::2] == list(parameters)
+    for name, text in zip(arguments[::2], arguments[1::2], strict=True):
+        default = parameters[name].default
+        shown = f'"{default}"' if isinstance(default, str) else f"{default}"
+        assert f"Defaults to {shown}" in " ".join(text.split()), name
+    (example,) = doctest.DocTestFinder().find(build, build.__name__, globs={"keras_lightnets": kl})
+    assert doctest.DocTestRunner().run(example).failed == 0 and example.examples
 
 
 @pytest.mark.parametrize("policy", ("mixed_float16", pytest.param("mixed_bfloat16", marks=pytest.mark.slow)))

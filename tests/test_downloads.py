@@ -15,8 +15,7 @@ import pytest
 import safetensors.numpy
 
 import keras_lightnets as kl
-from keras_lightnets.weights import download
-from keras_lightnets.weights.registry import list_weights
+from keras_lightnets.weights import download, list_weights
 from tests.file_server import Answer, serve
 from tools.goldens.torch_weights import checkpoint
 from tools.seeded import seed_weights
@@ -177,7 +176,7 @@ def test_two_processes_at_once(cache):
     """Both get the whole file, whoever is first."""
     script = (
         "import sys; from keras_lightnets.weights import download, registry\n"
-        f"record = next(r for r in registry.list_weights() if r.name == {RECORD.name!r})\n"
+        f"record = next(r for r in registry.RECORDS if r.name == {RECORD.name!r})\n"
         "print('ready', flush=True); sys.stdin.readline()\n"
         "print(download.fetch(record))"
     )

@@ -50,12 +50,12 @@ def _filters(model, kind):
 @pytest.mark.parametrize(("build", "alpha"), WIDTHS, ids=_id)
 def test_widths(build, alpha, monkeypatch):
     # What a builder asks for, without the second that building takes; the zoo's parameters prove that it gets it.
-    monkeypatch.setattr(rexnet, "_rexnet", lambda name, config, *arguments: config)
+    monkeypatch.setattr(rexnet, "_rexnet", lambda builder, config, arguments: config)
     assert rexnet._widths(build(alpha)) == [int(width) for width in WIDTHS[build, alpha].split()]
 
 
 def test_widths_keep_the_order_of_float64_operations(monkeypatch):
-    monkeypatch.setattr(rexnet, "_rexnet", lambda name, config, *arguments: config)
+    monkeypatch.setattr(rexnet, "_rexnet", lambda builder, config, arguments: config)
     # Exact arithmetic with halves to even would give 102 channels here.
     assert rexnet._widths(kl.ReXNet(0.95))[9] == 101
 
@@ -99,7 +99,7 @@ def test_any_width():
 
 
 def test_names(monkeypatch):
-    monkeypatch.setattr(rexnet, "_rexnet", lambda *arguments: arguments[-1])
+    monkeypatch.setattr(rexnet, "_rexnet", lambda builder, config, arguments: arguments.name)
     assert kl.ReXNet() == "rexnet_1.0"
     assert kl.ReXNetLite(2) == "rexnet_lite_2.0"
     assert kl.ReXNetR(3.0) == "rexnet_r_3.0"

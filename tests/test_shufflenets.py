@@ -152,7 +152,8 @@ def test_every_part_of_the_order_shows(other):
     """Without one part of megvii's order, the same weights say something else."""
     golden = json.loads((FOLDER / "megvii/shufflenet.json").read_text())["megvii_shufflenet-groups=8-alpha=0.5"]
     widths = shufflenet.config(8, 0.5, "standard")
-    model = shufflenet._shufflenet(widths, other, True, None, None, IMAGES[1:], None, 1000, None, "other")
+    inputs = keras.Input(IMAGES[1:])
+    model = keras.Model(inputs, shufflenet.head(shufflenet.features(inputs, widths, other), 1000, None))
     seed_weights(model, golden["scales"])
     logits = run(model, seeded_images(IMAGES))
     assert relative_difference(logits[:, ::STEP], np.array(golden["logits"])) > 50 * TOLERANCE
@@ -160,14 +161,17 @@ def test_every_part_of_the_order_shows(other):
 
 def test_every_part_of_the_wiring_shows():
     golden = json.loads((FOLDER / "megvii/shufflenet_v2.json").read_text())["megvii_shufflenet_v2-alpha=0.5"]
-    arguments = (True, None, None, IMAGES[1:], None, 1000, None, "other")
-    model = shufflenet_v2._shufflenet_v2(0.5, shufflenet_v2.PAPER, *arguments)
+    inputs, config = keras.Input(IMAGES[1:]), shufflenet_v2.CONFIGS[0.5]
+    features = shufflenet_v2.features(inputs, config, shufflenet_v2.PAPER)
+    model = keras.Model(inputs, shufflenet_v2.head(features, config, 1000, None))
     seed_weights(model, golden["scales"])
     logits = run(model, seeded_images(IMAGES))
     assert relative_difference(logits[:, ::STEP], np.array(golden["logits"])) > 50 * TOLERANCE
     # The sizings differ in stage 2 only, and not at 0.5x, where half of the output is the input.
-    counts = [
-        shufflenet_v2._shufflenet_v2(1.0, wiring, *arguments).count_params()
-        for wiring in (shufflenet_v2.PAPER, shufflenet_v2.TORCHVISION)
-    ]
-    assert counts == [2_295_940, 2_294_784]
+    counts = []
+    for wiring in (shufflenet_v2.PAPER, shufflenet_v2.TORCHVISION):
+        inputs = keras.Input(IMAGES[1:])
+        counts.append(
+            keras.Model(inputs, shufflenet_v2.features(inputs, shufflenet_v2.CONFIGS[1.0], wiring)).count_params()
+        )
+    assert counts == [2_295_940 - 1_025_000, 2_294_784 - 1_025_000]

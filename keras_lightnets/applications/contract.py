@@ -2,6 +2,8 @@
 
 import math
 import numbers
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
 
 import keras
 
@@ -11,68 +13,133 @@ from keras_lightnets.weights.load import Head, load
 from keras_lightnets.weights.opening import open_source
 from keras_lightnets.weights.records.keras import keras_record
 
-HEAD = Head(
-    ("fc", "fc_bn", "conv_2", "conv_preds", "logits", "logits_bn", "predictions"),
-    classes=("conv_preds", "logits", "logits_bn", "predictions"),
-)
 # Of ImageNet, and the default of every builder.
 _CLASSES = 1000
+# That of the builders of `keras.applications`: five halvings leave one pixel.
+_MIN_SIZE = 32
+_POOLS = {"avg": keras.layers.GlobalAveragePooling2D, "max": keras.layers.GlobalMaxPooling2D}
 
 
-def open_weights(builder, arguments, weights, include_top, classes, classifier_activation, donated=False):
-    """Refuses combinations of arguments before anything is built, and reads the weights.
+class Arguments(NamedTuple):
+    """What every builder is called with; `name` may also be a function from the input of the network to its name."""
+
+    include_top: bool
+    weights: Any
+    input_tensor: Any
+    input_shape: Any
+    pooling: str | None
+    classes: int
+    classifier_activation: Any
+    name: str | Callable
+
+
+class Donor(NamedTuple):
+    """A builder of `keras.applications` whose "imagenet" weights ours takes over; its arguments beyond `Arguments`."""
+
+    builder: Callable
+    arguments: dict
+
+
+def assemble(family, builder, identity, arguments, features, head, donor=None):
+    """Builds a network: checks the arguments, reads the weights, lays the graph and fills it.
 
     Args:
-        builder: name of the builder, and
-        arguments: dict of those of its arguments that decide which weights fit.
-        weights: None, "imagenet" or another name of the registry, or the path of a weights file.
-        include_top: bool.
-        classes: int.
-        classifier_activation: str or callable or None.
-        donated: whether "imagenet" is left to `keras_donor`. Defaults to False.
+        family: `Family` of the architecture.
+        builder: str, name of the builder.
+        identity: dict of those of its own arguments that decide which weights fit.
+        arguments: `Arguments`.
+        features: function that lays the features, of the input and the `Source` of the weights, None without.
+        head: function that lays the classifier, of the features, the number of classes and the classifier activation.
+        donor: `Donor` of "imagenet". Defaults to None: "imagenet" is a name of the registry.
 
     Returns:
-        A `Source`, or None without weights or if they are left to `keras_donor`; and the number of classes: where
-        `classes` is the default of `keras.applications`, that of weights given by name.
+        A functional `keras.Model`.
 
     Raises:
-        ValueError: for weights that do not exist or cannot be read, `classes` other than 1000 with the classifier of
-            `keras.applications`, or an activation other than softmax or None with weights.
+        ValueError: for arguments that `keras.applications` refuses, and weights that cannot be read or do not fit.
     """
-    donated = donated and weights == "imagenet"
+    _check_data_format(family)
+    donated = donor is not None and arguments.weights == "imagenet"
+    _check_head(arguments, donated)
+    network = family.network(builder, identity)
+    source = twin = None
+    if donated:
+        twin = _build_twin(donor, network, arguments)
+    elif arguments.weights is not None:
+        source = open_source(arguments.weights, network, arguments.include_top)
+    inputs = image_input(arguments, family.default_size)
+    x = features(inputs, source)
+    if arguments.include_top:
+        named = source.classes if source and arguments.classes == _CLASSES else None
+        x = head(x, named or arguments.classes, arguments.classifier_activation)
+    else:
+        x = pooled(x, arguments.pooling)
+    # `inputs` may be a tensor in the middle of another graph: the model starts where that graph starts.
+    starts = keras.utils.get_source_inputs(inputs)
+    # The twin's name tells the size that its weights were trained at.
+    name = twin.name if twin else arguments.name(inputs) if callable(arguments.name) else arguments.name
+    model = keras.Model(starts[0] if len(starts) == 1 else starts, x, name=name)
+    if twin:
+        for layer in twin.layers:
+            if layer.weights:
+                model.get_layer(layer.name).set_weights(layer.get_weights())
+    if source:
+        before = [] if any(inputs is start for start in starts) else keras.Model(starts, inputs).layers
+        layers = [layer for layer in model.layers if layer not in before]
+        load(source, layers, model.name, Head(family.head, family.classes))
+    return model
+
+
+def _check_data_format(family):
+    if not family.channels_first and keras.config.image_data_format() != "channels_last":
+        raise ValueError(
+            f"{family.title} is channels_last only; call keras.config.set_image_data_format('channels_last') first. "
+            f"Received: image_data_format={keras.config.image_data_format()!r}"
+        )
+
+
+def _check_head(arguments, donated):
+    """Refuses what no network can end in, or none with weights: before anything is built or downloaded."""
+    include_top, weights, classes = arguments.include_top, arguments.weights, arguments.classes
+    if not include_top and arguments.pooling not in (None, *_POOLS):
+        raise ValueError(f"`pooling` must be None, 'avg' or 'max'. Received: pooling={arguments.pooling!r}")
     if donated and include_top and classes != _CLASSES:
         raise ValueError(
             f"If using `weights={weights!r}` with `include_top=True`, `classes` should be {_CLASSES}. "
             f"Received: classes={classes}"
         )
-    if not isinstance(classes, int) or classes < 1:
+    if isinstance(classes, bool) or not isinstance(classes, numbers.Integral) or classes < 1:
         raise ValueError(f"`classes` must be a positive integer. Received: classes={classes}")
-    if include_top and weights is not None and classifier_activation is not None:
-        activation = keras.activations.get(classifier_activation)
+    if include_top and weights is not None and arguments.classifier_activation is not None:
+        activation = keras.activations.get(arguments.classifier_activation)
         if activation is not keras.activations.softmax:
             raise ValueError(
                 "Only `None` and `softmax` activations are allowed for the `classifier_activation` argument when "
-                f"using weights. Received: classifier_activation={classifier_activation!r}"
+                f"using weights. Received: classifier_activation={arguments.classifier_activation!r}"
             )
-    if weights is None or donated:
-        return None, classes
-    source = open_source(weights, builder, arguments, include_top)
-    return source, source.classes if source.classes and classes == _CLASSES else classes
+
+
+def _build_twin(donor, network, arguments):
+    """Returns the model of `keras.applications`: names, hashes and errors of the files are thus Keras' own."""
+    tensor = arguments.input_tensor
+    if keras.backend.is_keras_tensor(tensor):
+        # Its shape matters, but not the graph that it comes from.
+        tensor = keras.Input(batch_shape=tensor.shape)
+    common = {name: getattr(arguments, name) for name in ("include_top", "weights", "input_shape")}
+    name = None if callable(arguments.name) else arguments.name
+    shared = {**common, "input_tensor": tensor, "name": name, **donor.arguments}
+    shape = shared["input_shape"] or getattr(tensor, "shape", (None,))[1:]
+    if record := keras_record(network, arguments.include_top, shape):
+        # Keras finds the file in its cache then.
+        download.fetch(record)
+    return donor.builder(**shared)
 
 
 def check_alpha(alpha):
-    """Raises a ValueError unless the width multiplier `alpha` is a positive number."""
+    """Returns the width multiplier `alpha` as float, or raises a ValueError unless it is a positive number."""
     if isinstance(alpha, bool) or not isinstance(alpha, numbers.Real) or not 0 < alpha < math.inf:
         raise ValueError(f"`alpha` must be a positive number. Received: alpha={alpha}")
-
-
-def refuse_channels_first(builder):
-    """Raises a ValueError naming `builder` if Keras is set to `channels_first`."""
-    if keras.config.image_data_format() != "channels_last":
-        raise ValueError(
-            f"{builder} is channels_last only; call keras.config.set_image_data_format('channels_last') first. "
-            f"Received: image_data_format={keras.config.image_data_format()!r}"
-        )
+    return float(alpha)
 
 
 def channel_axis():
@@ -80,45 +147,13 @@ def channel_axis():
     return 1 if keras.config.image_data_format() == "channels_first" else -1
 
 
-def keras_donor(builder, weights, input_tensor, **arguments):
-    """Builds the network of `keras.applications` whose ImageNet weights a network of ours takes over.
-
-    Names, hashes and cache of the files, and the errors of a failed download, are thus Keras' own.
-
-    Args:
-        builder: function of `keras.applications`.
-        weights: the `weights` argument of our builder.
-        input_tensor: the `input_tensor` argument of our builder.
-        **arguments: the arguments that both builders share.
-
-    Returns:
-        A `keras.Model`, or None if `weights` is not "imagenet".
-
-    Raises:
-        ValueError: for arguments that released weights do not exist for.
-    """
-    if weights != "imagenet":
-        return None
-    if keras.backend.is_keras_tensor(input_tensor):
-        # Its shape matters, but not the graph that it comes from.
-        input_tensor = keras.Input(batch_shape=input_tensor.shape)
-    shape = arguments.get("input_shape") or getattr(input_tensor, "shape", (None,))[1:]
-    if record := keras_record(builder.__name__, arguments, shape):
-        # Keras finds the file in its cache then.
-        download.fetch(record)
-    return builder(weights=weights, input_tensor=input_tensor, **arguments)
-
-
-def image_input(input_tensor, input_shape, include_top, default_size=224, min_size=32):
+def image_input(arguments, default_size):
     """Opens the input of a network, checking the shapes.
 
     Args:
-        input_tensor: None or Keras tensor to build upon.
-        input_shape: None or `(height, width, channels)` without the batch, in Keras' data format.
-        include_top: bool; with a classifier on top an `input_shape` must state the size.
+        arguments: `Arguments`; with a classifier on top the `input_shape` must state the size.
         default_size: int, height and width under a classifier where nothing else is said, or None for a network that
-            takes any size under its classifier, and any channels without a warning. Defaults to 224.
-        min_size: int, smallest height and width. Defaults to 32.
+            takes any size under its classifier, and any channels without a warning.
 
     Returns:
         A Keras tensor `(batch, height, width, channels)`.
@@ -127,29 +162,29 @@ def image_input(input_tensor, input_shape, include_top, default_size=224, min_si
         ValueError: for a shape that is not three integers, is too small, contradicts `input_tensor`, or is unknown
             where it must be known.
     """
+    include_top, input_tensor, input_shape = arguments.include_top, arguments.input_tensor, arguments.input_shape
     channels_first = keras.config.image_data_format() == "channels_first"
+    if input_shape is not None:
+        input_shape = _checked_shape(input_shape)
     if input_tensor is not None:
         if not keras.backend.is_keras_tensor(input_tensor):
             input_tensor = keras.Input(tensor=input_tensor)
-        tensor_shape = tuple(input_tensor.shape[1:])
-        if input_shape is not None and tuple(input_shape) != tensor_shape:
+        tensor_shape = _checked_shape(input_tensor.shape[1:])
+        if input_shape not in (None, tensor_shape):
             raise ValueError(
                 "`input_shape` must equal the shape of `input_tensor` without the batch. "
-                f"Received: input_shape={tuple(input_shape)}, input_tensor.shape={tuple(input_tensor.shape)}"
+                f"Received: input_shape={input_shape}, input_tensor.shape={tuple(input_tensor.shape)}"
             )
         input_shape = tensor_shape
     if input_shape is None:
         size = default_size if include_top else None
         input_shape = (3, size, size) if channels_first else (size, size, 3)
-    input_shape = tuple(input_shape)
-    if len(input_shape) != 3:
-        raise ValueError(f"`input_shape` must be a tuple of three integers. Received: input_shape={input_shape}")
     channels = input_shape[0] if channels_first else input_shape[-1]
     sides = input_shape[1:] if channels_first else input_shape[:-1]
     if channels is None:
         raise ValueError(f"`input_shape` must state the number of channels. Received: input_shape={input_shape}")
-    if any(side is not None and side < min_size for side in sides):
-        raise ValueError(f"Input size must be at least {min_size}x{min_size}; Received: input_shape={input_shape}")
+    if any(side is not None and side < _MIN_SIZE for side in sides):
+        raise ValueError(f"Input size must be at least {_MIN_SIZE}x{_MIN_SIZE}; Received: input_shape={input_shape}")
     if include_top and None in sides and default_size is not None and input_tensor is None:
         raise ValueError(
             f"If `include_top` is True, you should specify a static `input_shape`. Received: input_shape={input_shape}"
@@ -162,67 +197,20 @@ def image_input(input_tensor, input_shape, include_top, default_size=224, min_si
     return keras.Input(shape=input_shape) if input_tensor is None else input_tensor
 
 
+def _checked_shape(shape):
+    """Returns a shape without the batch as a tuple of three positive integers, those unknown None."""
+    shape = tuple(shape) if isinstance(shape, Iterable) else shape
+    if (
+        not isinstance(shape, tuple)
+        or len(shape) != 3
+        or any(side is not None and (not isinstance(side, numbers.Integral) or side < 1) for side in shape)
+    ):
+        raise ValueError(f"`input_shape` must be a tuple of three integers. Received: input_shape={shape}")
+    return shape
+
+
 def pooled(x, pooling):
     """Pools features over height and width: "avg", "max", or None for the features as they are."""
     if pooling is None:
         return x
-    pools = {"avg": keras.layers.GlobalAveragePooling2D, "max": keras.layers.GlobalMaxPooling2D}
-    if pooling not in pools:
-        raise ValueError(f"`pooling` must be None, 'avg' or 'max'. Received: pooling={pooling!r}")
-    return pools[pooling](name=f"{pooling}_pool")(x)
-
-
-def finish(inputs, outputs, name, source, donor=None):
-    """Closes the graph into a model, from the first input on, and gives it its weights.
-
-    Args:
-        inputs: the input that `image_input` opened.
-        outputs: Keras tensor, output of the model.
-        name: str, name of the model.
-        source: the `Source` of `open_weights`, or None.
-        donor: the model of `keras_donor` to take the weights from instead. Defaults to None.
-
-    Returns:
-        A functional `keras.Model`.
-
-    Raises:
-        ValueError: if the file does not fit the network, naming the file.
-    """
-    # `inputs` may be a tensor in the middle of another graph: the model starts where that graph starts.
-    starts = keras.utils.get_source_inputs(inputs)
-    model = keras.Model(starts[0] if len(starts) == 1 else starts, outputs, name=name)
-    if donor is not None:
-        for layer in donor.layers:
-            if layer.weights:
-                model.get_layer(layer.name).set_weights(layer.get_weights())
-    elif source is not None:
-        before = [] if any(inputs is start for start in starts) else keras.Model(starts, inputs).layers
-        load(source, [layer for layer in model.layers if layer not in before], name, HEAD)
-    return model
-
-
-# The arguments that every builder has, for its docstring.
-ARGUMENTS = """Args:
-    include_top: bool, whether to end in the classifier. Defaults to True.
-    weights: None for random initialisation, "imagenet", "cifar10" or another name of
-        `keras_lightnets.weights.list_weights()`, or the path of a weights file: `.weights.h5`, `.h5`, `.keras`,
-        `.safetensors`, or a PyTorch checkpoint of the publishers listed there. With another number of `classes` than
-        the weights have, the classifier is fresh and a warning says so; with one input channel the first kernel is
-        summed over RGB, and from the fourth channel on it is zero. Defaults to "imagenet".
-    input_tensor: Keras tensor `(batch, height, width, channels)` to build upon. Defaults to None.
-    input_shape: `(height, width, channels)`, each side at least 32. Defaults to None: `(224, 224, 3)` with the
-        classifier, `(None, None, 3)` without.
-    pooling: without the classifier, "avg" or "max" for features `(batch, channels)`, None for
-        `(batch, height / 32, width / 32, channels)`. Defaults to None.
-    classes: int, number of classes. Defaults to 1000, which stands for that of the weights if they are given by name:
-        10 for "cifar10".
-    classifier_activation: activation of the classifier, None for logits. Defaults to "softmax".
-    name: str, name of the model.
-
-Returns:
-    A functional `keras.Model`. It expects images normalised by this module's `preprocess_input`.
-
-Raises:
-    ValueError: for arguments that `keras.applications` refuses too: weights that do not exist, cannot be downloaded
-        or do not fit, a too small or unknown input size.
-"""
+    return _POOLS[pooling](name=f"{pooling}_pool")(x)

@@ -5,7 +5,7 @@ from importlib import resources
 
 import numpy as np
 
-from keras_lightnets.weights.registry import list_weights
+from keras_lightnets.weights.registry import RECORDS
 
 
 @functools.cache
@@ -45,7 +45,7 @@ def decode_predictions(preds, top=5, weights="imagenet"):
 
 
 def _shipped_classes(weights):
-    labels = {record.name: record.labels for record in list_weights() if record.shipped}
+    labels = {record.name: record.labels for record in RECORDS if record.shipped}
     if weights not in labels:
         names = ", ".join(map(repr, ("imagenet", *labels)))
         raise ValueError(f"`weights` must be one of {names}. Received: weights={weights!r}")

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from keras_lightnets.preprocessing import Preprocessing
+from keras_lightnets.weights.registry import Network
 
 
 class Variant(NamedTuple):
@@ -48,6 +49,12 @@ class Family(NamedTuple):
     counted: str  # on what the parameters and multiply-adds below were counted
     variants: tuple[Variant, ...]
     madds: str = "convolutions and dense layers"  # whose multiply-adds these are
+    channels_first: bool = False  # whether the networks also take that data format
+    default_size: int | None = 224  # side of the input under a classifier; None: any
+
+    def network(self, builder: str, arguments: dict) -> Network:
+        """A call of one of the builders, for whoever looks for its weights."""
+        return Network(builder, arguments, self.identity)
 
 
 class ModelRecord(NamedTuple):

@@ -5,27 +5,16 @@ A stem and thirteen depthwise-separable blocks, narrowed by `alpha`; the paper's
 `ConvMobileNet` and `ShallowMobileNet` are two networks that the paper compares it with (Tables 4 and 5). Input
 `(batch, 224, 224, 3)` by default, RGB pixels scaled to [-1, 1] by `preprocess_input`; both data formats. As in Keras,
 an `input_tensor` overrules `input_shape`.
-
-Published ImageNet top-1 at 224x224 (paper, Tables 4 to 6): alpha 1.0 70.6 %, 0.75 68.4 %, 0.5 63.7 %, 0.25 50.6 %;
-full convolutions 71.7 %, shallow 65.3 %.
 """
 
+from functools import partial
 from typing import NamedTuple
 
 import keras
 from keras import layers
 
 from keras_lightnets.applications.catalog.mobilenet import FAMILY
-from keras_lightnets.applications.contract import (
-    ARGUMENTS,
-    channel_axis,
-    check_alpha,
-    finish,
-    image_input,
-    keras_donor,
-    open_weights,
-    pooled,
-)
+from keras_lightnets.applications.contract import Arguments, Donor, assemble, channel_axis, check_alpha
 from keras_lightnets.applications.decoding import decode_predictions as decode_predictions
 from keras_lightnets.layers import BatchNormalization
 
@@ -95,7 +84,7 @@ def _full_block(x, block, alpha):
     return _activated(x, name)
 
 
-def _head(x, dropout, classes, classifier_activation):
+def _head(x, classes, classifier_activation, dropout):
     x = layers.GlobalAveragePooling2D(keepdims=True, name="avg_pool")(x)
     x = layers.Dropout(dropout, name="dropout")(x)
     x = layers.Conv2D(classes, 1, padding="same", name="conv_preds")(x)
@@ -103,33 +92,27 @@ def _head(x, dropout, classes, classifier_activation):
     return layers.Activation(classifier_activation, name="predictions")(x)
 
 
-def _mobilenet(
-    blocks,
-    lay_block,
-    input_shape,
-    alpha,
-    dropout,
-    include_top,
-    input_tensor,
-    pooling,
-    classes,
-    classifier_activation,
-):
-    """Returns the input and the output of a network that lays each of `blocks` by `lay_block(x, block)`."""
-    # As Keras documents it, a tensor overrules the shape.
-    inputs = image_input(input_tensor, input_shape if input_tensor is None else None, include_top)
-    x = layers.Conv2D(int(32 * alpha), 3, strides=2, padding="same", use_bias=False, name="conv1")(inputs)
-    x = _activated(x, "conv1")
-    for block in blocks:
-        x = lay_block(x, block)
-    x = _head(x, dropout, classes, classifier_activation) if include_top else pooled(x, pooling)
-    return inputs, x
+def _mobilenet(builder, identity, arguments, dropout, blocks, lay_block, donor=None):
+    """Builds a network that lays each of `blocks` by `lay_block(x, block)`."""
+    if arguments.input_tensor is not None:
+        # As Keras documents it, a tensor overrules the shape.
+        arguments = arguments._replace(input_shape=None)
+
+    def features(x, source):
+        x = layers.Conv2D(int(32 * identity["alpha"]), 3, strides=2, padding="same", use_bias=False, name="conv1")(x)
+        x = _activated(x, "conv1")
+        for block in blocks:
+            x = lay_block(x, block)
+        return x
+
+    return assemble(FAMILY, builder, identity, arguments, features, partial(_head, dropout=dropout), donor)
 
 
 def _name(prefix, alpha, inputs):
     return f"{prefix}_{alpha:.2f}_{inputs.shape[2 if channel_axis() == 1 else 1]}"
 
 
+# Without annotations: the signature is that of `keras.applications` to the letter.
 def MobileNet(
     input_shape=None,
     alpha=1.0,
@@ -143,37 +126,62 @@ def MobileNet(
     classifier_activation="softmax",
     name=None,
 ):
-    """MobileNet with depthwise-separable convolutions, 4.2 million parameters and 569 million multiply-adds."""
+    """MobileNet with depthwise-separable convolutions, 4.2 million parameters and 569 million multiply-adds at 224x224.
+
+    Args:
+        input_shape: tuple `(height, width, channels)`, each side at least 32; channels come first if Keras' data format
+            says so. Defaults to None: `(224, 224, 3)`, or `(None, None, 3)` without the classifier. An `input_tensor`
+            overrules it.
+        alpha: positive number, multiplies the channels of every layer; "imagenet" has 0.25, 0.5, 0.75 and 1.0. Defaults
+            to 1.0.
+        depth_multiplier: int, channels that a depthwise convolution makes of each of its own. The paper's resolution
+            multiplier is `input_shape`, not this. Defaults to 1.
+        dropout: float, rate of the dropout before the classifier. Defaults to 0.001.
+        include_top: bool, whether to end in the classifier. Defaults to True.
+        weights: None for random weights, "imagenet" for those of `keras.applications`, another name in
+            `keras_lightnets.weights.list_weights()`, or the path of a weights file. If the file has another number of
+            classes, the classifier stays random and a warning says so. Defaults to "imagenet".
+        input_tensor: Keras tensor to build upon, in Keras' data format. Defaults to None: a new input.
+        pooling: str, without the classifier "avg" or "max" for features `(batch, channels)`. Defaults to None: features
+            `(batch, height / 32, width / 32, channels)`.
+        classes: int, number of classes. Defaults to 1000, which "imagenet" requires. With other named weights, 1000
+            means the number of classes of those weights.
+        classifier_activation: str or function, None for logits. Defaults to "softmax".
+        name: str, name of the model. Defaults to None: such as "mobilenet_1.00_224".
+
+    Returns:
+        A functional `keras.Model` with output `(batch, classes)`. It expects RGB images of pixels 0-255 that
+        `mobilenet.preprocess_input` has normalised.
+
+    Raises:
+        ValueError: for an `alpha` that is not a positive number, weights that do not exist, cannot be downloaded or do
+            not fit, a side below 32, or another argument that `keras.applications` refuses.
+
+    Reference:
+        Howard et al., MobileNets: Efficient Convolutional Neural Networks for Mobile Vision Applications, 2017, Table
+        1. Layers and weights of `keras.applications`.
+
+    Example:
+
+    >>> model = keras_lightnets.MobileNet(input_shape=(64, 64, 3), alpha=0.25, weights=None, classes=10)
+    >>> model.output_shape
+    (None, 10)
+    """
     check_alpha(alpha)
-    arguments = {"alpha": alpha, "depth_multiplier": depth_multiplier}
-    source, classes = open_weights(
-        "MobileNet", arguments, weights, include_top, classes, classifier_activation, donated=True
-    )
-    donor = keras_donor(
-        keras.applications.MobileNet,
+    identity = {"alpha": alpha, "depth_multiplier": depth_multiplier}
+    arguments = Arguments(
+        include_top,
         weights,
         input_tensor,
-        input_shape=input_shape,
-        alpha=alpha,
-        depth_multiplier=depth_multiplier,
-        include_top=include_top,
-        name=name,
-    )
-    inputs, outputs = _mobilenet(
-        _BLOCKS,
-        lambda x, block: _separable_block(x, block, alpha, depth_multiplier),
         input_shape,
-        alpha,
-        dropout,
-        include_top,
-        input_tensor,
         pooling,
         classes,
         classifier_activation,
+        name or partial(_name, "mobilenet", alpha),
     )
-    # The donor's name tells the size that its weights were trained at.
-    name = donor.name if donor else name or _name("mobilenet", alpha, inputs)
-    return finish(inputs, outputs, name, source, donor)
+    donor = Donor(keras.applications.MobileNet, {**identity, "input_shape": input_shape})
+    lay_block = partial(_separable_block, alpha=alpha, depth_multiplier=depth_multiplier)
+    return _mobilenet("MobileNet", identity, arguments, dropout, _BLOCKS, lay_block, donor)
 
 
 def ConvMobileNet(
@@ -188,46 +196,56 @@ def ConvMobileNet(
     classifier_activation="softmax",
     name=None,
 ):
-    """MobileNet with full convolutions (Table 4), 29.3 million parameters and 4867 million multiply-adds.
+    """MobileNet with full convolutions, 29.3 million parameters and 4867 million multiply-adds at 224x224.
 
     Args:
-        input_shape, ..., name: as in `MobileNet`, which has a `depth_multiplier` more, but for `weights`: None or the
-            path of a weights file. Defaults to None.
+        input_shape: tuple `(height, width, channels)`, each side at least 32; channels come first if Keras' data format
+            says so. Defaults to None: `(224, 224, 3)`, or `(None, None, 3)` without the classifier. An `input_tensor`
+            overrules it.
+        alpha: positive number, multiplies the channels of every layer. Defaults to 1.0.
+        dropout: float, rate of the dropout before the classifier. Defaults to 0.001.
+        include_top: bool, whether to end in the classifier. Defaults to True.
+        weights: None for random weights, or the path of a weights file. If the file has another number of classes, the
+            classifier stays random and a warning says so. Defaults to None.
+        input_tensor: Keras tensor to build upon, in Keras' data format. Defaults to None: a new input.
+        pooling: str, without the classifier "avg" or "max" for features `(batch, channels)`. Defaults to None: features
+            `(batch, height / 32, width / 32, channels)`.
+        classes: int, number of classes. Defaults to 1000.
+        classifier_activation: str or function, None for logits. Defaults to "softmax".
+        name: str, name of the model. Defaults to None: such as "conv_mobilenet_1.00_224".
 
     Returns:
-        A functional `keras.Model`. It expects images normalised by this module's `preprocess_input`.
+        A functional `keras.Model` with output `(batch, classes)`. It expects RGB images of pixels 0-255 that
+        `mobilenet.preprocess_input` has normalised.
 
     Raises:
-        ValueError: for arguments that `MobileNet` refuses too, and for `weights="imagenet"`: there are none.
+        ValueError: for an `alpha` that is not a positive number, weights that do not exist, cannot be downloaded or do
+            not fit, a side below 32, or another argument that `keras.applications` refuses.
 
     Reference:
-        Howard et al., MobileNets: Efficient Convolutional Neural Networks for Mobile Vision Applications, 2017,
-        Table 4.
+        Howard et al., MobileNets: Efficient Convolutional Neural Networks for Mobile Vision Applications, 2017, Table
+        4.
 
     Example:
 
     >>> from keras_lightnets.applications import mobilenet
-    >>> model = mobilenet.ConvMobileNet(input_shape=(64, 64, 3), alpha=0.25, weights=None, classes=10)
+    >>> model = mobilenet.ConvMobileNet(input_shape=(64, 64, 3), alpha=0.25, classes=10)
     >>> model.output_shape
     (None, 10)
     """
     check_alpha(alpha)
-    source, classes = open_weights(
-        "ConvMobileNet", {"alpha": alpha}, weights, include_top, classes, classifier_activation
-    )
-    inputs, outputs = _mobilenet(
-        _BLOCKS,
-        lambda x, block: _full_block(x, block, alpha),
-        input_shape,
-        alpha,
-        dropout,
+    arguments = Arguments(
         include_top,
+        weights,
         input_tensor,
+        input_shape,
         pooling,
         classes,
         classifier_activation,
+        name or partial(_name, "conv_mobilenet", alpha),
     )
-    return finish(inputs, outputs, name or _name("conv_mobilenet", alpha, inputs), source)
+    lay_block = partial(_full_block, alpha=alpha)
+    return _mobilenet("ConvMobileNet", {"alpha": alpha}, arguments, dropout, _BLOCKS, lay_block)
 
 
 def ShallowMobileNet(
@@ -243,68 +261,56 @@ def ShallowMobileNet(
     classifier_activation="softmax",
     name=None,
 ):
-    """MobileNet without blocks 7 to 11 (Table 5), 2.9 million parameters and 307 million multiply-adds.
+    """MobileNet without blocks 7 to 11, 2.9 million parameters and 307 million multiply-adds at 224x224.
 
     Args:
-        input_shape, ..., name: as in `MobileNet`, but for `weights`: None or the path of a weights file. Defaults to
-            None.
+        input_shape: tuple `(height, width, channels)`, each side at least 32; channels come first if Keras' data format
+            says so. Defaults to None: `(224, 224, 3)`, or `(None, None, 3)` without the classifier. An `input_tensor`
+            overrules it.
+        alpha: positive number, multiplies the channels of every layer. Defaults to 1.0.
+        depth_multiplier: int, channels that a depthwise convolution makes of each of its own. The paper's resolution
+            multiplier is `input_shape`, not this. Defaults to 1.
+        dropout: float, rate of the dropout before the classifier. Defaults to 0.001.
+        include_top: bool, whether to end in the classifier. Defaults to True.
+        weights: None for random weights, or the path of a weights file. If the file has another number of classes, the
+            classifier stays random and a warning says so. Defaults to None.
+        input_tensor: Keras tensor to build upon, in Keras' data format. Defaults to None: a new input.
+        pooling: str, without the classifier "avg" or "max" for features `(batch, channels)`. Defaults to None: features
+            `(batch, height / 32, width / 32, channels)`.
+        classes: int, number of classes. Defaults to 1000.
+        classifier_activation: str or function, None for logits. Defaults to "softmax".
+        name: str, name of the model. Defaults to None: such as "shallow_mobilenet_1.00_224".
 
     Returns:
-        A functional `keras.Model`. It expects images normalised by this module's `preprocess_input`.
+        A functional `keras.Model` with output `(batch, classes)`. It expects RGB images of pixels 0-255 that
+        `mobilenet.preprocess_input` has normalised.
 
     Raises:
-        ValueError: for arguments that `MobileNet` refuses too, and for `weights="imagenet"`: there are none.
+        ValueError: for an `alpha` that is not a positive number, weights that do not exist, cannot be downloaded or do
+            not fit, a side below 32, or another argument that `keras.applications` refuses.
 
     Reference:
-        Howard et al., MobileNets: Efficient Convolutional Neural Networks for Mobile Vision Applications, 2017,
-        Table 5.
+        Howard et al., MobileNets: Efficient Convolutional Neural Networks for Mobile Vision Applications, 2017, Table
+        5.
 
     Example:
 
     >>> from keras_lightnets.applications import mobilenet
-    >>> model = mobilenet.ShallowMobileNet(input_shape=(64, 64, 3), alpha=0.25, weights=None, classes=10)
+    >>> model = mobilenet.ShallowMobileNet(input_shape=(64, 64, 3), alpha=0.25, classes=10)
     >>> model.output_shape
     (None, 10)
     """
     check_alpha(alpha)
-    source, classes = open_weights(
-        "ShallowMobileNet", {"alpha": alpha}, weights, include_top, classes, classifier_activation
-    )
-    inputs, outputs = _mobilenet(
-        _SHALLOW_BLOCKS,
-        lambda x, block: _separable_block(x, block, alpha, depth_multiplier),
-        input_shape,
-        alpha,
-        dropout,
+    identity = {"alpha": alpha, "depth_multiplier": depth_multiplier}
+    arguments = Arguments(
         include_top,
+        weights,
         input_tensor,
+        input_shape,
         pooling,
         classes,
         classifier_activation,
+        name or partial(_name, "shallow_mobilenet", alpha),
     )
-    return finish(inputs, outputs, name or _name("shallow_mobilenet", alpha, inputs), source)
-
-
-MobileNet.__doc__ += f"""
-
-{
-    ARGUMENTS.replace(
-        "Args:",
-        '''Args:
-    alpha: positive number, multiplies the channels of every layer; "imagenet" has 0.25, 0.5, 0.75 and 1.0. Defaults
-        to 1.0.
-    depth_multiplier: int, channels that a depthwise convolution makes of each of its own; the paper's resolution
-        multiplier is not this but `input_shape`. Defaults to 1.
-    dropout: float, rate of the dropout before the classifier. Defaults to 0.001.''',
-    )
-}
-Reference:
-    Howard et al., MobileNets: Efficient Convolutional Neural Networks for Mobile Vision Applications, 2017, Table 1;
-    layers and weights from `keras.applications`.
-
-Example:
-
->>> model = keras_lightnets.MobileNet(input_shape=(64, 64, 3), alpha=0.25, weights=None, classes=10)
->>> model.output_shape
-(None, 10)
-"""
+    lay_block = partial(_separable_block, alpha=alpha, depth_multiplier=depth_multiplier)
+    return _mobilenet("ShallowMobileNet", identity, arguments, dropout, _SHALLOW_BLOCKS, lay_block)

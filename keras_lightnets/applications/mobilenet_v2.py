@@ -3,27 +3,16 @@
 Seventeen blocks that widen, convolve depthwise and project back without an activation, so that the thin ends carry the
 shortcut. `MobileNetV2` is `keras.applications.MobileNetV2`: its arguments, layers, names and weight files. Input
 `(batch, 224, 224, 3)` by default, RGB pixels scaled to [-1, 1] by `preprocess_input`; both data formats.
-
-Published ImageNet top-1 at 224x224 (TensorFlow's released models): alpha 1.4 75.0 %, 1.3 74.4 %, 1.0 71.8 %,
-0.75 69.8 %, 0.5 65.4 %, 0.35 60.3 %.
 """
 
+from functools import partial
 from typing import NamedTuple
 
 import keras
 from keras import layers
 
 from keras_lightnets.applications.catalog.mobilenet_v2 import FAMILY
-from keras_lightnets.applications.contract import (
-    ARGUMENTS,
-    channel_axis,
-    check_alpha,
-    finish,
-    image_input,
-    keras_donor,
-    open_weights,
-    pooled,
-)
+from keras_lightnets.applications.contract import Arguments, Donor, assemble, channel_axis, check_alpha, pooled
 from keras_lightnets.applications.decoding import decode_predictions as decode_predictions
 from keras_lightnets.layers import BatchNormalization
 
@@ -110,6 +99,15 @@ def _features(x, alpha):
     return layers.ReLU(6.0, name="out_relu")(x)
 
 
+def _head(x, classes, classifier_activation):
+    return layers.Dense(classes, activation=classifier_activation, name="predictions")(pooled(x, "avg"))
+
+
+def _name(alpha, inputs):
+    return f"mobilenetv2_{alpha:.2f}_{inputs.shape[2 if channel_axis() == 1 else 1]}"
+
+
+# Without annotations: the signature is that of `keras.applications` to the letter.
 def MobileNetV2(
     input_shape=None,
     alpha=1.0,
@@ -121,48 +119,54 @@ def MobileNetV2(
     classifier_activation="softmax",
     name=None,
 ):
-    """MobileNetV2, 3.5 million parameters and 301 million multiply-adds at 224x224."""
+    """MobileNetV2, 3.5 million parameters and 301 million multiply-adds at 224x224.
+
+    Args:
+        input_shape: tuple `(height, width, channels)`, each side at least 32; channels come first if Keras' data format
+            says so. Defaults to None: `(224, 224, 3)`, or `(None, None, 3)` without the classifier.
+        alpha: positive number, multiplies the channels of every layer, rounded to multiples of 8. The last convolution
+            only grows, above 1.0. "imagenet" has 0.35, 0.5, 0.75, 1.0, 1.3 and 1.4. Defaults to 1.0.
+        include_top: bool, whether to end in the classifier. Defaults to True.
+        weights: None for random weights, "imagenet" for those of `keras.applications`, another name in
+            `keras_lightnets.weights.list_weights()`, or the path of a weights file. If the file has another number of
+            classes, the classifier stays random and a warning says so. Defaults to "imagenet".
+        input_tensor: Keras tensor to build upon, in Keras' data format. Defaults to None: a new input.
+        pooling: str, without the classifier "avg" or "max" for features `(batch, channels)`. Defaults to None: features
+            `(batch, height / 32, width / 32, channels)`.
+        classes: int, number of classes. Defaults to 1000, which "imagenet" requires. With other named weights, 1000
+            means the number of classes of those weights.
+        classifier_activation: str or function, None for logits. Defaults to "softmax".
+        name: str, name of the model. Defaults to None: such as "mobilenetv2_1.00_224".
+
+    Returns:
+        A functional `keras.Model` with output `(batch, classes)`. It expects RGB images of pixels 0-255 that
+        `mobilenet_v2.preprocess_input` has normalised.
+
+    Raises:
+        ValueError: for an `alpha` that is not a positive number, weights that do not exist, cannot be downloaded or do
+            not fit, a side below 32, or another argument that `keras.applications` refuses.
+
+    Reference:
+        Sandler et al., MobileNetV2: Inverted Residuals and Linear Bottlenecks, CVPR 2018, Table 2. Layers and weights
+        of `keras.applications`.
+
+    Example:
+
+    >>> model = keras_lightnets.MobileNetV2(input_shape=(64, 64, 3), alpha=0.35, weights=None, classes=10)
+    >>> model.output_shape
+    (None, 10)
+    """
     check_alpha(alpha)
-    source, classes = open_weights(
-        "MobileNetV2", {"alpha": alpha}, weights, include_top, classes, classifier_activation, donated=True
-    )
-    donor = keras_donor(
-        keras.applications.MobileNetV2,
+    identity = {"alpha": alpha}
+    arguments = Arguments(
+        include_top,
         weights,
         input_tensor,
-        input_shape=input_shape,
-        alpha=alpha,
-        include_top=include_top,
-        name=name,
+        input_shape,
+        pooling,
+        classes,
+        classifier_activation,
+        name or partial(_name, alpha),
     )
-    inputs = image_input(input_tensor, input_shape, include_top)
-    x = _features(inputs, alpha)
-    x = pooled(x, "avg" if include_top else pooling)
-    if include_top:
-        x = layers.Dense(classes, activation=classifier_activation, name="predictions")(x)
-    height = inputs.shape[2 if channel_axis() == 1 else 1]
-    # The donor's name tells the size that its weights were trained at.
-    name = donor.name if donor else name or f"mobilenetv2_{alpha:.2f}_{height}"
-    return finish(inputs, x, name, source, donor)
-
-
-MobileNetV2.__doc__ += f"""
-
-{
-    ARGUMENTS.replace(
-        "Args:",
-        '''Args:
-    alpha: positive number, multiplies the channels of every layer, rounded to multiples of 8, but those of the last
-        convolution only above 1.0; "imagenet" has 0.35, 0.5, 0.75, 1.0, 1.3 and 1.4. Defaults to 1.0.''',
-    )
-}
-Reference:
-    Sandler et al., MobileNetV2: Inverted Residuals and Linear Bottlenecks, CVPR 2018, Table 2; layers and weights from
-    `keras.applications`.
-
-Example:
-
->>> model = keras_lightnets.MobileNetV2(input_shape=(64, 64, 3), alpha=0.35, weights=None, classes=10)
->>> model.output_shape
-(None, 10)
-"""
+    donor = Donor(keras.applications.MobileNetV2, identity)
+    return assemble(FAMILY, "MobileNetV2", identity, arguments, lambda x, source: _features(x, alpha), _head, donor)

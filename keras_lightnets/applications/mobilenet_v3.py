@@ -5,9 +5,6 @@ those of `keras.applications`: their arguments, layers, names of the layers with
 `minimalistic` leaves out squeeze-excite, hard swish and 5x5 kernels, for chips that are slow at them. Input
 `(batch, height, width, 3)` of any size, RGB pixels 0-255; with `include_preprocessing=False` pixels in [-1, 1]; both
 data formats.
-
-Published ImageNet top-1 at 224x224 (paper; minimalistic: TensorFlow's released models): Large 75.2 %, 0.75 73.3 %,
-minimalistic 72.3 %; Small 67.4 %, 0.75 65.4 %, minimalistic 61.9 %.
 """
 
 from typing import NamedTuple
@@ -16,16 +13,7 @@ import keras
 from keras import layers
 
 from keras_lightnets.applications.catalog.mobilenet_v3 import FAMILY
-from keras_lightnets.applications.contract import (
-    ARGUMENTS,
-    channel_axis,
-    check_alpha,
-    finish,
-    image_input,
-    keras_donor,
-    open_weights,
-    pooled,
-)
+from keras_lightnets.applications.contract import Arguments, Donor, assemble, channel_axis, check_alpha
 from keras_lightnets.applications.decoding import decode_predictions as decode_predictions
 from keras_lightnets.applications.mobilenet_v2 import batch_norm, depthwise, make_divisible
 
@@ -161,51 +149,26 @@ def _head(x, units, activation, dropout_rate, classes, classifier_activation):
     return layers.Activation(classifier_activation, name="predictions")(x)
 
 
-def _mobilenet_v3(
-    config,
-    keras_builder,
-    input_shape,
-    alpha,
-    minimalistic,
-    include_top,
-    weights,
-    input_tensor,
-    classes,
-    pooling,
-    dropout_rate,
-    classifier_activation,
-    include_preprocessing,
-    name,
-):
+def _mobilenet_v3(keras_builder, config, alpha, minimalistic, dropout_rate, include_preprocessing, arguments):
     check_alpha(alpha)
-    arguments = {"alpha": alpha, "minimalistic": minimalistic}
-    source, classes = open_weights(
-        keras_builder.__name__, arguments, weights, include_top, classes, classifier_activation, donated=True
-    )
-    donor = keras_donor(
-        keras_builder,
-        weights,
-        input_tensor,
-        input_shape=input_shape,
-        alpha=alpha,
-        minimalistic=minimalistic,
-        include_top=include_top,
-        include_preprocessing=include_preprocessing,
-    )
+    identity = {"alpha": alpha, "minimalistic": minimalistic}
+    donor = Donor(keras_builder, {**identity, "include_preprocessing": include_preprocessing})
     if minimalistic:
         config = _minimalistic(config)
-    x = inputs = image_input(input_tensor, input_shape, include_top, default_size=None)
-    if include_preprocessing:
-        x = layers.Rescaling(1 / 127.5, offset=-1.0, name="rescaling")(x)
-    x = _features(x, config, alpha)
-    if include_top:
+
+    def features(x, source):
+        if include_preprocessing:
+            x = layers.Rescaling(1 / 127.5, offset=-1.0, name="rescaling")(x)
+        return _features(x, config, alpha)
+
+    def head(x, classes, activation):
         units = make_divisible(config.units * max(alpha, 1.0))
-        x = _head(x, units, config.activation, dropout_rate, classes, classifier_activation)
-    else:
-        x = pooled(x, pooling)
-    return finish(inputs, x, name, source, donor)
+        return _head(x, units, config.activation, dropout_rate, classes, activation)
+
+    return assemble(FAMILY, keras_builder.__name__, identity, arguments, features, head, donor)
 
 
+# Without annotations: the signature is that of `keras.applications` to the letter.
 def MobileNetV3Small(
     input_shape=None,
     alpha=1.0,
@@ -220,23 +183,51 @@ def MobileNetV3Small(
     include_preprocessing=True,
     name="MobileNetV3Small",
 ):
-    """MobileNetV3-Small, 2.5 million parameters and 56 million multiply-adds at 224x224."""
-    return _mobilenet_v3(
-        _SMALL,
-        keras.applications.MobileNetV3Small,
-        input_shape,
-        alpha,
-        minimalistic,
-        include_top,
-        weights,
-        input_tensor,
-        classes,
-        pooling,
-        dropout_rate,
-        classifier_activation,
-        include_preprocessing,
-        name,
+    """MobileNetV3-Small, 2.5 million parameters and 56 million multiply-adds at 224x224.
+
+    Args:
+        input_shape: tuple `(height, width, channels)`, each side at least 32; channels come first if Keras' data format
+            says so. Defaults to None: `(None, None, 3)`.
+        alpha: positive number, multiplies the channels of every block, rounded to multiples of 8; "imagenet" has 0.75
+            and 1.0. Defaults to 1.0.
+        minimalistic: bool, whether to leave out squeeze-excite, hard swish and 5x5 kernels; "imagenet" has it with
+            `alpha=1.0`. Defaults to False.
+        include_top: bool, whether to end in the classifier. Defaults to True.
+        weights: None for random weights, "imagenet" for those of `keras.applications`, another name in
+            `keras_lightnets.weights.list_weights()`, or the path of a weights file. If the file has another number of
+            classes, the classifier stays random and a warning says so. Defaults to "imagenet".
+        input_tensor: Keras tensor to build upon, in Keras' data format. Defaults to None: a new input.
+        classes: int, number of classes. Defaults to 1000, which "imagenet" requires. With other named weights, 1000
+            means the number of classes of those weights.
+        pooling: str, without the classifier "avg" or "max" for features `(batch, channels)`. Defaults to None: features
+            `(batch, height / 32, width / 32, channels)`.
+        dropout_rate: float, rate of the dropout before the classifier. Defaults to 0.2.
+        classifier_activation: str or function, None for logits. Defaults to "softmax".
+        include_preprocessing: bool, whether the model takes pixels 0-255 and scales them itself. With False it takes
+            pixels in [-1, 1]. Defaults to True.
+        name: str, name of the model. Defaults to "MobileNetV3Small".
+
+    Returns:
+        A functional `keras.Model` with output `(batch, classes)`. It expects RGB images of pixels 0-255 as they are.
+
+    Raises:
+        ValueError: for an `alpha` that is not a positive number, weights that do not exist, cannot be downloaded or do
+            not fit, a side below 32, or another argument that `keras.applications` refuses.
+
+    Reference:
+        Howard et al., Searching for MobileNetV3, ICCV 2019, Tables 1 and 2. Layers and weights of `keras.applications`.
+
+    Example:
+
+    >>> model = keras_lightnets.MobileNetV3Small(input_shape=(64, 64, 3), weights=None, classes=10)
+    >>> model.output_shape
+    (None, 10)
+    """
+    arguments = Arguments(
+        include_top, weights, input_tensor, input_shape, pooling, classes, classifier_activation, name
     )
+    keras_builder = keras.applications.MobileNetV3Small
+    return _mobilenet_v3(keras_builder, _SMALL, alpha, minimalistic, dropout_rate, include_preprocessing, arguments)
 
 
 def MobileNetV3Large(
@@ -253,47 +244,48 @@ def MobileNetV3Large(
     include_preprocessing=True,
     name="MobileNetV3Large",
 ):
-    """MobileNetV3-Large, 5.5 million parameters and 217 million multiply-adds at 224x224."""
-    return _mobilenet_v3(
-        _LARGE,
-        keras.applications.MobileNetV3Large,
-        input_shape,
-        alpha,
-        minimalistic,
-        include_top,
-        weights,
-        input_tensor,
-        classes,
-        pooling,
-        dropout_rate,
-        classifier_activation,
-        include_preprocessing,
-        name,
+    """MobileNetV3-Large, 5.5 million parameters and 217 million multiply-adds at 224x224.
+
+    Args:
+        input_shape: tuple `(height, width, channels)`, each side at least 32; channels come first if Keras' data format
+            says so. Defaults to None: `(None, None, 3)`.
+        alpha: positive number, multiplies the channels of every block, rounded to multiples of 8; "imagenet" has 0.75
+            and 1.0. Defaults to 1.0.
+        minimalistic: bool, whether to leave out squeeze-excite, hard swish and 5x5 kernels; "imagenet" has it with
+            `alpha=1.0`. Defaults to False.
+        include_top: bool, whether to end in the classifier. Defaults to True.
+        weights: None for random weights, "imagenet" for those of `keras.applications`, another name in
+            `keras_lightnets.weights.list_weights()`, or the path of a weights file. If the file has another number of
+            classes, the classifier stays random and a warning says so. Defaults to "imagenet".
+        input_tensor: Keras tensor to build upon, in Keras' data format. Defaults to None: a new input.
+        classes: int, number of classes. Defaults to 1000, which "imagenet" requires. With other named weights, 1000
+            means the number of classes of those weights.
+        pooling: str, without the classifier "avg" or "max" for features `(batch, channels)`. Defaults to None: features
+            `(batch, height / 32, width / 32, channels)`.
+        dropout_rate: float, rate of the dropout before the classifier. Defaults to 0.2.
+        classifier_activation: str or function, None for logits. Defaults to "softmax".
+        include_preprocessing: bool, whether the model takes pixels 0-255 and scales them itself. With False it takes
+            pixels in [-1, 1]. Defaults to True.
+        name: str, name of the model. Defaults to "MobileNetV3Large".
+
+    Returns:
+        A functional `keras.Model` with output `(batch, classes)`. It expects RGB images of pixels 0-255 as they are.
+
+    Raises:
+        ValueError: for an `alpha` that is not a positive number, weights that do not exist, cannot be downloaded or do
+            not fit, a side below 32, or another argument that `keras.applications` refuses.
+
+    Reference:
+        Howard et al., Searching for MobileNetV3, ICCV 2019, Tables 1 and 2. Layers and weights of `keras.applications`.
+
+    Example:
+
+    >>> model = keras_lightnets.MobileNetV3Large(input_shape=(64, 64, 3), weights=None, classes=10)
+    >>> model.output_shape
+    (None, 10)
+    """
+    arguments = Arguments(
+        include_top, weights, input_tensor, input_shape, pooling, classes, classifier_activation, name
     )
-
-
-_ARGUMENTS = ARGUMENTS.replace(
-    "Args:",
-    """Args:
-    alpha: positive number, multiplies the channels of every block, rounded to multiples of 8; "imagenet" has 0.75
-        and 1.0. Defaults to 1.0.
-    minimalistic: bool, whether to leave out squeeze-excite, hard swish and 5x5 kernels; "imagenet" has alpha 1.0.
-        Defaults to False.
-    dropout_rate: float, rate of the dropout before the classifier. Defaults to 0.2.
-    include_preprocessing: bool, whether the model takes pixels 0-255 and scales them itself; else it takes pixels in
-        [-1, 1]. Defaults to True.""",
-).replace("`(224, 224, 3)` with the\n        classifier, `(None, None, 3)` without", "`(None, None, 3)`")
-
-for _builder in (MobileNetV3Small, MobileNetV3Large):
-    _builder.__doc__ += f"""
-
-{_ARGUMENTS}
-Reference:
-    Howard et al., Searching for MobileNetV3, ICCV 2019, Tables 1 and 2; layers and weights from `keras.applications`.
-
-Example:
-
->>> model = keras_lightnets.{_builder.__name__}(input_shape=(64, 64, 3), weights=None, classes=10)
->>> model.output_shape
-(None, 10)
-"""
+    keras_builder = keras.applications.MobileNetV3Large
+    return _mobilenet_v3(keras_builder, _LARGE, alpha, minimalistic, dropout_rate, include_preprocessing, arguments)

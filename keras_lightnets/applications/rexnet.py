@@ -5,29 +5,18 @@ its features: `ReXNet` at any width; `ReXNetLite` without squeeze-excite and SiL
 int8 on phones; `ReXNetR` with rounded channels. Layers, order and numbers are those of the authors' code
 (https://github.com/clovaai/rexnet), of ReXNetR those of timm. Input `(batch, 224, 224, 3)` by default, RGB pixels
 normalised by `preprocess_input`.
-
-Published ImageNet top-1 (paper's supplement, authors' README): ReXNet 0.9 77.2 %, 1.0 77.9 %, 1.1 78.6 %, 1.2 79.0 %,
-1.3 79.5 %, 1.4 79.8 %, 1.5 80.3 %, 2.0 81.6 %, 2.2 81.7 %, 3.0 82.8 %; ReXNetLite 1.0 76.2 %, 1.3 77.8 %, 1.5 78.6 %,
-2.0 80.2 %.
 """
 
-import math
-import numbers
+import os
+from collections.abc import Callable, Sequence
 from itertools import accumulate
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import keras
 from keras import layers
 
 from keras_lightnets.applications.catalog.rexnet import FAMILY
-from keras_lightnets.applications.contract import (
-    ARGUMENTS,
-    finish,
-    image_input,
-    open_weights,
-    pooled,
-    refuse_channels_first,
-)
+from keras_lightnets.applications.contract import Arguments, assemble, check_alpha, pooled
 from keras_lightnets.applications.decoding import decode_predictions as decode_predictions
 from keras_lightnets.applications.mobilenet_v2 import make_divisible
 from keras_lightnets.layers import BatchNormalization, GroupedConv2D, PartialResidual, SiLU
@@ -166,6 +155,7 @@ def _dense(x, units, activation, name):
 
 
 def _head(x, config, classes, classifier_activation):
+    x = pooled(x, "avg")
     if config.units:
         x = _dense(x, config.units, None, "fc")
         x = _batch_norm("fc_bn")(x)
@@ -174,83 +164,133 @@ def _head(x, config, classes, classifier_activation):
     return _dense(x, classes, classifier_activation, "predictions")
 
 
-def _rexnet(
-    builder,
-    config,
-    include_top,
-    weights,
-    input_tensor,
-    input_shape,
-    pooling,
-    classes,
-    classifier_activation,
-    name,
-):
-    refuse_channels_first("ReXNet")
-    arguments = {"alpha": config.alpha}
-    source, classes = open_weights(builder, arguments, weights, include_top, classes, classifier_activation)
-    inputs = image_input(input_tensor, input_shape, include_top)
+def _features(x, config):
     stem, *outs = _widths(config)
-    x = _stem(inputs, stem, config.activation)
+    x = _stem(x, stem, config.activation)
     for number, (row, out) in enumerate(zip(_BLOCKS, outs, strict=True), 1):
         x = _block(x, row, out, config, f"block{number}")
     x = _pointwise(x, config.features, False, "features")
     x = _batch_norm("features_bn")(x)
-    x = _activation(config.activation, "features_act")(x)
-    x = pooled(x, "avg" if include_top else pooling)
-    if include_top:
-        x = _head(x, config, classes, classifier_activation)
-    return finish(inputs, x, name, source)
+    return _activation(config.activation, "features_act")(x)
 
 
-def _check_alpha(alpha):
-    if isinstance(alpha, bool) or not isinstance(alpha, numbers.Real) or not 0 < alpha < math.inf:
-        raise ValueError(f"`alpha` must be a positive number. Received: alpha={alpha}")
-    return float(alpha)
-
-
-def ReXNet(
-    alpha=1.0,
-    include_top=True,
-    weights="imagenet",
-    input_tensor=None,
-    input_shape=None,
-    pooling=None,
-    classes=1000,
-    classifier_activation="softmax",
-    name=None,
-):
-    """ReXNet; at width 1.0 4.80 million parameters and 398 million multiply-adds at 224x224."""
-    alpha = _check_alpha(alpha)
-    config = Config(alpha, growth=180 / len(_BLOCKS), features=max(1, int(1280 * alpha)))
-    name = name or f"rexnet_{alpha}"
-    return _rexnet(
-        "ReXNet",
-        config,
-        include_top,
-        weights,
-        input_tensor,
-        input_shape,
-        pooling,
-        classes,
-        classifier_activation,
-        name,
+def _rexnet(builder, config, arguments):
+    return assemble(
+        FAMILY,
+        builder,
+        {"alpha": config.alpha},
+        arguments,
+        features=lambda inputs, source: _features(inputs, config),
+        head=lambda x, classes, activation: _head(x, config, classes, activation),
     )
 
 
+def ReXNet(
+    alpha: float = 1.0,
+    include_top: bool = True,
+    weights: str | os.PathLike | None = "imagenet",
+    input_tensor: Any = None,
+    input_shape: Sequence[int | None] | None = None,
+    pooling: str | None = None,
+    classes: int = 1000,
+    classifier_activation: str | Callable | None = "softmax",
+    name: str | None = None,
+) -> keras.Model:
+    """ReXNet; at width 1.0 4.80 million parameters and 398 million multiply-adds at 224x224.
+
+    Args:
+        alpha: positive number, the width as a multiple of that at 1.0; published are 0.6, 0.9 to 1.5 in steps of 0.1,
+            2.0, 2.2 and 3.0. Below 1.0 the stem and the first block do not shrink. Defaults to 1.0.
+        include_top: bool, whether to end in the classifier. Defaults to True.
+        weights: None for random weights, a name in `keras_lightnets.weights.list_weights()`, or the path of a weights
+            file of Keras, PyTorch or safetensors. If the file has another number of classes, the classifier stays
+            random and a warning says so. Defaults to "imagenet".
+        input_tensor: Keras tensor `(batch, height, width, channels)` to build upon. Defaults to None: a new input.
+        input_shape: tuple `(height, width, channels)`, each side at least 32. Defaults to None: `(224, 224, 3)`, or
+            `(None, None, 3)` without the classifier.
+        pooling: str, without the classifier "avg" or "max" for features `(batch, channels)`. Defaults to None: features
+            `(batch, height / 32, width / 32, channels)`.
+        classes: int, number of classes. Defaults to 1000. With named weights, 1000 means the number of classes of those
+            weights.
+        classifier_activation: str or function, None for logits. Defaults to "softmax".
+        name: str, name of the model. Defaults to None: "rexnet_" and `alpha`.
+
+    Returns:
+        A functional `keras.Model` with output `(batch, classes)`. It expects RGB images of pixels 0-255 that
+        `rexnet.preprocess_input` has normalised.
+
+    Raises:
+        ValueError: for an `alpha` that is not a positive number, weights that do not exist, cannot be downloaded or do
+            not fit, a side below 32, or another argument that `keras.applications` refuses.
+
+    Reference:
+        Han et al., Rethinking Channel Dimensions for Efficient Model Design, CVPR 2021; layers and numbers of
+        `rexnetv1.py` in the authors' code.
+
+    Example:
+
+    >>> model = keras_lightnets.ReXNet(alpha=1.3, weights=None, input_shape=(64, 64, 3), classes=10)
+    >>> model.output_shape
+    (None, 10)
+    """
+    alpha = check_alpha(alpha)
+    config = Config(alpha, growth=180 / len(_BLOCKS), features=max(1, int(1280 * alpha)))
+    name = name or f"rexnet_{alpha}"
+    arguments = Arguments(
+        include_top, weights, input_tensor, input_shape, pooling, classes, classifier_activation, name
+    )
+    return _rexnet("ReXNet", config, arguments)
+
+
 def ReXNetLite(
-    alpha=1.0,
-    include_top=True,
-    weights="imagenet",
-    input_tensor=None,
-    input_shape=None,
-    pooling=None,
-    classes=1000,
-    classifier_activation="softmax",
-    name=None,
-):
-    """ReXNet-lite for int8; at width 1.0 4.74 million parameters and 407 million multiply-adds at 224x224."""
-    alpha = _check_alpha(alpha)
+    alpha: float = 1.0,
+    include_top: bool = True,
+    weights: str | os.PathLike | None = "imagenet",
+    input_tensor: Any = None,
+    input_shape: Sequence[int | None] | None = None,
+    pooling: str | None = None,
+    classes: int = 1000,
+    classifier_activation: str | Callable | None = "softmax",
+    name: str | None = None,
+) -> keras.Model:
+    """ReXNet-lite for int8; at width 1.0 4.74 million parameters and 407 million multiply-adds at 224x224.
+
+    Args:
+        alpha: positive number, the width as a multiple of that at 1.0; published are 1.0, 1.3, 1.5 and 2.0. Below 1.0
+            the stem and the first block do not shrink. Defaults to 1.0.
+        include_top: bool, whether to end in the classifier. Defaults to True.
+        weights: None for random weights, a name in `keras_lightnets.weights.list_weights()`, or the path of a weights
+            file of Keras, PyTorch or safetensors. If the file has another number of classes, the classifier stays
+            random and a warning says so. Defaults to "imagenet".
+        input_tensor: Keras tensor `(batch, height, width, channels)` to build upon. Defaults to None: a new input.
+        input_shape: tuple `(height, width, channels)`, each side at least 32. Defaults to None: `(224, 224, 3)`, or
+            `(None, None, 3)` without the classifier.
+        pooling: str, without the classifier "avg" or "max" for features `(batch, channels)`. Defaults to None: features
+            `(batch, height / 32, width / 32, channels)`.
+        classes: int, number of classes. Defaults to 1000. With named weights, 1000 means the number of classes of those
+            weights.
+        classifier_activation: str or function, None for logits. Defaults to "softmax".
+        name: str, name of the model. Defaults to None: "rexnet_lite_" and `alpha`.
+
+    Returns:
+        A functional `keras.Model` with output `(batch, classes)`. It expects RGB images of pixels 0-255 that
+        `rexnet.preprocess_input` has normalised.
+
+    Raises:
+        ValueError: for an `alpha` that is not a positive number, weights that do not exist, cannot be downloaded or do
+            not fit, a side below 32, or another argument that `keras.applications` refuses.
+
+    Reference:
+        Han et al., Rethinking Channel Dimensions for Efficient Model Design, CVPR 2021; layers and numbers of
+        `rexnetv1_lite.py` in the authors' code, the only description.
+
+    Example:
+
+    >>> model = keras_lightnets.ReXNetLite(alpha=1.3, weights=None, input_shape=(64, 64, 3), classes=10)
+    >>> model.output_shape
+    (None, 10)
+    """
+    alpha = check_alpha(alpha)
     config = Config(
         alpha,
         growth=164 / (len(_BLOCKS) - 1),
@@ -261,76 +301,67 @@ def ReXNetLite(
         units=1024,
     )
     name = name or f"rexnet_lite_{alpha}"
-    return _rexnet(
-        "ReXNetLite",
-        config,
-        include_top,
-        weights,
-        input_tensor,
-        input_shape,
-        pooling,
-        classes,
-        classifier_activation,
-        name,
+    arguments = Arguments(
+        include_top, weights, input_tensor, input_shape, pooling, classes, classifier_activation, name
     )
+    return _rexnet("ReXNetLite", config, arguments)
 
 
 def ReXNetR(
-    alpha=1.0,
-    include_top=True,
-    weights="imagenet",
-    input_tensor=None,
-    input_shape=None,
-    pooling=None,
-    classes=1000,
-    classifier_activation="softmax",
-    name=None,
-):
-    """ReXNet with multiples of 8 channels, from width 3.0 on of 16; at width 1.0 4.88 million parameters."""
-    alpha = _check_alpha(alpha)
+    alpha: float = 1.0,
+    include_top: bool = True,
+    weights: str | os.PathLike | None = "imagenet",
+    input_tensor: Any = None,
+    input_shape: Sequence[int | None] | None = None,
+    pooling: str | None = None,
+    classes: int = 1000,
+    classifier_activation: str | Callable | None = "softmax",
+    name: str | None = None,
+) -> keras.Model:
+    """ReXNet with channels in multiples of 8; at width 1.0 4.88 million parameters and 419 million multiply-adds.
+
+    Args:
+        alpha: positive number, the width as a multiple of that at 1.0; published are 1.0, 1.3, 1.5, 2.0 and 3.0. Below
+            1.0 the stem and the first block do not shrink. Defaults to 1.0.
+        include_top: bool, whether to end in the classifier. Defaults to True.
+        weights: None for random weights, a name in `keras_lightnets.weights.list_weights()`, or the path of a weights
+            file of Keras, PyTorch or safetensors. If the file has another number of classes, the classifier stays
+            random and a warning says so. Defaults to "imagenet".
+        input_tensor: Keras tensor `(batch, height, width, channels)` to build upon. Defaults to None: a new input.
+        input_shape: tuple `(height, width, channels)`, each side at least 32. Defaults to None: `(224, 224, 3)`, or
+            `(None, None, 3)` without the classifier.
+        pooling: str, without the classifier "avg" or "max" for features `(batch, channels)`. Defaults to None: features
+            `(batch, height / 32, width / 32, channels)`.
+        classes: int, number of classes. Defaults to 1000. With named weights, 1000 means the number of classes of those
+            weights.
+        classifier_activation: str or function, None for logits. Defaults to "softmax".
+        name: str, name of the model. Defaults to None: "rexnet_r_" and `alpha`.
+
+    Returns:
+        A functional `keras.Model` with output `(batch, classes)`. It expects RGB images of pixels 0-255 that
+        `rexnet.preprocess_input` has normalised.
+
+    Raises:
+        ValueError: for an `alpha` that is not a positive number, weights that do not exist, cannot be downloaded or do
+            not fit, a side below 32, or another argument that `keras.applications` refuses.
+
+    Reference:
+        Han et al., Rethinking Channel Dimensions for Efficient Model Design, CVPR 2021; channels of timm's rexnetr
+        models.
+
+    Example:
+
+    >>> model = keras_lightnets.ReXNetR(alpha=1.3, weights=None, input_shape=(64, 64, 3), classes=10)
+    >>> model.output_shape
+    (None, 10)
+    """
+    alpha = check_alpha(alpha)
+    # As in timm: multiples of 16 from width 3.0 on.
     divisor = 8 if alpha < 3.0 else 16
     features = make_divisible(1280 * alpha, divisor)
     config = Config(alpha, growth=180 / len(_BLOCKS), features=features, divisor=divisor)
     name = name or f"rexnet_r_{alpha}"
-    return _rexnet(
-        "ReXNetR",
-        config,
-        include_top,
-        weights,
-        input_tensor,
-        input_shape,
-        pooling,
-        classes,
-        classifier_activation,
-        name,
+    arguments = Arguments(
+        include_top, weights, input_tensor, input_shape, pooling, classes, classifier_activation, name
     )
-
-
-_DETAILS = """
-
-{arguments}    ValueError: for an `alpha` that is not a positive number.
-
-Reference:
-    Han et al., Rethinking Channel Dimensions for Efficient Model Design, CVPR 2021; {source}.
-
-Example:
-
->>> model = keras_lightnets.{builder}(alpha=1.3, weights=None, input_shape=(64, 64, 3), classes=10)
->>> model.output_shape
-(None, 10)
-"""
-_ALPHA = """Args:
-    alpha: positive number, the width as a multiple of 1.0's; published are {published}. Below 1.0 the stem and the
-        first block do not shrink. Defaults to 1.0.
-"""
-
-for _builder, _published, _source in (
-    (ReXNet, "0.6, 0.9 to 1.5 in steps of 0.1, 2.0, 2.2, 3.0", "layers and numbers from the authors' code"),
-    (ReXNetLite, "1.0, 1.3, 1.5, 2.0", "layers and numbers from the authors' code, the only description"),
-    (ReXNetR, "1.0, 1.3, 1.5, 2.0, 3.0", "channels from timm's rexnetr models"),
-):
-    _builder.__doc__ = f"{_builder.__doc__}" + _DETAILS.format(
-        arguments=ARGUMENTS.replace("Args:\n", _ALPHA.format(published=_published), 1),
-        builder=_builder.__name__,
-        source=_source,
-    )
+    return _rexnet("ReXNetR", config, arguments)

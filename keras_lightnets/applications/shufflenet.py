@@ -3,36 +3,18 @@
 Residual units of grouped 1x1 convolutions, with a channel shuffle so that the groups hear of each other. Units, widths
 at 1x and order are the paper's; the batch normalisation and ReLU of the stem, which it does not print, are in every
 implementation. Input `(batch, 224, 224, 3)` by default, RGB pixels normalised by `preprocess_input`.
-
-Published ImageNet top-1 (paper, Tables 2 and 5), and multiply-adds with the classifier:
-
-| groups            | 1      | 2      | 3      | 4      | 8      | million multiply-adds |
-|-------------------|--------|--------|--------|--------|--------|-----------------------|
-| 0.25x             | 42.9 % | 43.2 % | 45.0 % | 45.8 % | 47.3 % | 11.0 to 13.0          |
-| 0.5x              | 54.9 % | 55.6 % | 56.8 % | 58.4 % | 57.7 % | 37.6 to 40.5          |
-| 1x                | 66.4 % | 67.3 % | 67.4 % | 67.2 % | 67.6 % | 134 to 143            |
-| 1.5x              |        |        | 71.5 % |        |        | 300                   |
-| 2x                |        |        | 73.7 % |        |        | 524                   |
-| 0.5x, "shallow"   |        |        | 57.2 % |        |        | 41.6                  |
-| 0.5x, "arch2"     |        |        |        |        | 57.3 % | 43.0                  |
 """
 
 import math
-from typing import NamedTuple
+import os
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import keras
 from keras import layers
 
 from keras_lightnets.applications.catalog.shufflenet import FAMILY
-from keras_lightnets.applications.contract import (
-    ARGUMENTS,
-    check_alpha,
-    finish,
-    image_input,
-    open_weights,
-    pooled,
-    refuse_channels_first,
-)
+from keras_lightnets.applications.contract import Arguments, assemble, check_alpha, pooled
 from keras_lightnets.applications.decoding import decode_predictions as decode_predictions
 from keras_lightnets.errors import UserError
 from keras_lightnets.layers import BatchNormalization, ChannelShuffle, GroupedConv2D
@@ -95,7 +77,7 @@ def config(groups, alpha, variant):
     Raises:
         ValueError: for other groups or variants, or an `alpha` that is not positive.
     """
-    if groups not in _STAGE_2:
+    if groups not in tuple(_STAGE_2):
         raise ValueError(f"`groups` must be one of {', '.join(map(str, _STAGE_2))}. Received: groups={groups!r}")
     check_alpha(alpha)
     if variant not in _VARIANTS:
@@ -172,10 +154,15 @@ def depthwise(x, stride, name):
     return batch_norm(f"{name}_bn")(conv(x))
 
 
-def head(x, classes, classifier_activation):
+def classifier(x, classes, classifier_activation):
     """Dense layer and activation, on pooled features."""
     x = layers.Dense(classes, kernel_initializer=normal(0.01), name="logits")(x)
     return layers.Activation(classifier_activation, name="predictions")(x)
+
+
+def head(x, classes, classifier_activation):
+    """Average pooling and the classifier."""
+    return classifier(pooled(x, "avg"), classes, classifier_activation)
 
 
 def _pointwise(x, filters, groups, name):
@@ -214,20 +201,9 @@ def _unit(x, out, stride, first_groups, groups, order, name):
     return layers.Concatenate(name=f"{name}_concat")([shortcut, x] if order.shortcut_first else [x, shortcut])
 
 
-def _shufflenet(
-    config,
-    order,
-    include_top,
-    source,
-    input_tensor,
-    input_shape,
-    pooling,
-    classes,
-    classifier_activation,
-    name,
-):
-    inputs = image_input(input_tensor, input_shape, include_top)
-    x = stem(inputs, config.stem, source)
+def features(x, config, order, source=None):
+    """Lays the features of the network that a `Config` and an `Order` describe, for the weights of a `Source`."""
+    x = stem(x, config.stem, source)
     # The stem has too few channels for groups, so the first unit compresses without them.
     first_groups = 1
     for stage, (out, units) in enumerate(zip(config.stages, config.units, strict=True), 2):
@@ -235,79 +211,85 @@ def _shufflenet(
             stride = 2 if unit == 1 else 1
             x = _unit(x, out, stride, first_groups, config.groups, order, f"stage{stage}_unit{unit}")
             first_groups = config.groups
-    x = head(pooled(x, "avg"), classes, classifier_activation) if include_top else pooled(x, pooling)
-    return finish(inputs, x, name, source)
+    return x
 
 
 def ShuffleNet(
-    groups=3,
-    alpha=1.0,
-    variant="standard",
-    include_top=True,
-    weights="imagenet",
-    input_tensor=None,
-    input_shape=None,
-    pooling=None,
-    classes=1000,
-    classifier_activation="softmax",
-    name=None,
-):
-    """ShuffleNet of any number of groups and width."""
-    refuse_channels_first("ShuffleNet")
+    groups: int = 3,
+    alpha: float = 1.0,
+    variant: str = "standard",
+    include_top: bool = True,
+    weights: str | os.PathLike | None = "imagenet",
+    input_tensor: Any = None,
+    input_shape: Sequence[int | None] | None = None,
+    pooling: str | None = None,
+    classes: int = 1000,
+    classifier_activation: str | Callable | None = "softmax",
+    name: str | None = None,
+) -> keras.Model:
+    """ShuffleNet of any number of groups and width.
+
+    Channels are rounded up to multiples of `4 * groups`, in the stem to multiples of `groups`, as in tensorpack: the
+    paper does not say how. At 1.5x with 3 groups the stem thus has 36 channels and the network 300 million
+    multiply-adds. The authors' released networks of 1.5x keep 24 channels there, which gives the 292 million of the
+    paper.
+
+    The paper's first version states the units of "arch2" and "shallow" but not their widths. "arch2" here widens the
+    stages by 17/16, which gives the 224-416-832 channels of tensorpack's reproduction at `alpha=0.5, groups=8`.
+    "shallow" widens them by 3/2: 180-360-720 at `alpha=0.5, groups=3`. At 0.5x they have 39 to 45 million
+    multiply-adds, where the paper says 40.
+
+    Args:
+        groups: int, groups of the 1x1 convolutions: 1, 2, 3, 4 or 8. Defaults to 3.
+        alpha: positive number, scales the channels of every layer, the paper's "s x". Defaults to 1.0.
+        variant: "standard", "arch2" (two units of stage 3 less, all stages wider) or "shallow" (half of the units, all
+            stages wider). Defaults to "standard".
+        include_top: bool, whether to end in the classifier. Defaults to True.
+        weights: None for random weights, a name in `keras_lightnets.weights.list_weights()`, or the path of a weights
+            file of Keras, PyTorch or safetensors. If the file has another number of classes, the classifier stays
+            random and a warning says so. Defaults to "imagenet".
+        input_tensor: Keras tensor `(batch, height, width, channels)` to build upon. Defaults to None: a new input.
+        input_shape: tuple `(height, width, channels)`, each side at least 32. Defaults to None: `(224, 224, 3)`, or
+            `(None, None, 3)` without the classifier.
+        pooling: str, without the classifier "avg" or "max" for features `(batch, channels)`. Defaults to None: features
+            `(batch, height / 32, width / 32, channels)`.
+        classes: int, number of classes. Defaults to 1000. With named weights, 1000 means the number of classes of those
+            weights.
+        classifier_activation: str or function, None for logits. Defaults to "softmax".
+        name: str, name of the model. Defaults to None: such as "shufflenet_g3_1.0".
+
+    Returns:
+        A functional `keras.Model` with output `(batch, classes)`. It expects RGB images of pixels 0-255 that
+        `shufflenet.preprocess_input` has normalised.
+
+    Raises:
+        ValueError: for other `groups` or `variant`, an `alpha` that is not a positive number, weights that do not
+            exist, cannot be downloaded or do not fit, a side below 32, or another argument that `keras.applications`
+            refuses.
+
+    Reference:
+        Zhang et al., ShuffleNet: An Extremely Efficient Convolutional Neural Network for Mobile Devices, CVPR 2018,
+        Table 1; "arch2" and "shallow": arXiv 1707.01083v1.
+
+    Example:
+
+    >>> model = keras_lightnets.ShuffleNet(groups=8, alpha=0.5, weights=None, input_shape=(64, 64, 3), classes=10)
+    >>> model.output_shape
+    (None, 10)
+    """
     network = config(groups, alpha, variant)
-    arguments = {"groups": groups, "alpha": alpha, "variant": variant}
-    source, classes = open_weights("ShuffleNet", arguments, weights, include_top, classes, classifier_activation)
-    order = ordered(source, _ORDERS)
-    if order is MEGVII and alpha == 1.5:
-        network = network._replace(stem=_STEM)
+
+    def lay(inputs, source):
+        order = ordered(source, _ORDERS)
+        # Their widest two networks keep the stem of 1x.
+        narrow = order is MEGVII and alpha == 1.5
+        return features(inputs, network._replace(stem=_STEM) if narrow else network, order, source)
+
     if name is None:
         prefix = "shufflenet" if variant == "standard" else f"shufflenet_{variant}"
         name = f"{prefix}_g{groups}_{float(alpha)}"
-    return _shufflenet(
-        network,
-        order,
-        include_top,
-        source,
-        input_tensor,
-        input_shape,
-        pooling,
-        classes,
-        classifier_activation,
-        name,
+    identity = {"groups": groups, "alpha": alpha, "variant": variant}
+    arguments = Arguments(
+        include_top, weights, input_tensor, input_shape, pooling, classes, classifier_activation, name
     )
-
-
-_ARGUMENTS = ARGUMENTS.replace(
-    "Args:\n",
-    """Args:
-    groups: 1, 2, 3, 4 or 8, groups of the 1x1 convolutions. Defaults to 3.
-    alpha: positive number, scale of every layer's channels, the paper's "s x". Defaults to 1.0.
-    variant: "standard", "arch2" (two units of stage 3 less, all stages wider) or "shallow" (half of the units, all
-        stages wider). Defaults to "standard".
-""",
-    1,
-)
-
-ShuffleNet.__doc__ = f"""ShuffleNet of any number of groups and width.
-
-Scaled channels are rounded up to multiples of `4 * groups`, those of the stem to multiples of `groups`, as in
-tensorpack: no rounding is published, and cutting off fails for most groups. Thus 1.5x g=3 has 36 channels in the stem
-and 300 million multiply-adds; the authors' released 1.5x networks keep 24, which gives the paper's 292 million.
-
-"arch2" and "shallow" belong to the paper's first version, which tells their units but not their widths: these are
-reproductions. "arch2" widens the stages by 17/16, which gives the 224-416-832 channels of tensorpack's reproduction at
-`alpha=0.5, groups=8`, and 39 to 43 million multiply-adds at 0.5x. "shallow" widens them by 3/2: 180-360-720 at
-`alpha=0.5, groups=3`, and 42 to 45 million at 0.5x. The paper says 40 for both.
-
-{_ARGUMENTS}    ValueError: for other `groups` or `variant`, or an `alpha` that is not a positive number.
-
-Reference:
-    Zhang et al., ShuffleNet: An Extremely Efficient Convolutional Neural Network for Mobile Devices, CVPR 2018,
-    Table 1; "arch2" and "shallow": arXiv 1707.01083v1.
-
-Example:
-
->>> model = keras_lightnets.ShuffleNet(groups=8, alpha=0.5, weights=None, input_shape=(64, 64, 3), classes=10)
->>> model.output_shape
-(None, 10)
-"""
+    return assemble(FAMILY, "ShuffleNet", identity, arguments, lay, head)

@@ -3,29 +3,19 @@
 Units without groups: half of the channels pass untouched, the others go through 1x1, 3x3 depthwise and 1x1 convolutions
 of equal width, and a shuffle mixes the halves. Input `(batch, 224, 224, 3)` by default, RGB pixels normalised by
 `preprocess_input`.
-
-| `alpha`                     | 0.5     | 1.0     | 1.5     | 2.0     |
-|-----------------------------|---------|---------|---------|---------|
-| parameters                  | 1.37 M  | 2.28 M  | 3.51 M  | 7.40 M  |
-| multiply-adds               | 40.5 M  | 145.8 M | 299.0 M | 590.8 M |
-| published top-1 (Table 8)   | 60.3 %  | 69.4 %  | 72.6 %  | 74.9 %  |
 """
 
-from typing import NamedTuple
+import os
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
+import keras
 from keras import layers
 
 from keras_lightnets.applications.catalog.shufflenet_v2 import FAMILY
-from keras_lightnets.applications.contract import (
-    ARGUMENTS,
-    finish,
-    image_input,
-    open_weights,
-    pooled,
-    refuse_channels_first,
-)
+from keras_lightnets.applications.contract import Arguments, assemble, pooled
 from keras_lightnets.applications.decoding import decode_predictions as decode_predictions
-from keras_lightnets.applications.shufflenet import batch_norm, depthwise, head, normal, ordered, stem
+from keras_lightnets.applications.shufflenet import batch_norm, classifier, depthwise, normal, ordered, stem
 from keras_lightnets.layers import ChannelShuffle, ChannelSplit
 
 preprocess_input = FAMILY.preprocessing
@@ -42,7 +32,7 @@ class Config(NamedTuple):
     dropout: float
 
 
-_CONFIGS = {
+CONFIGS = {
     0.5: Config((48, 96, 192), 1024, 0.0),
     1.0: Config((116, 232, 464), 1024, 0.0),
     1.5: Config((176, 352, 704), 1024, 0.0),
@@ -87,81 +77,85 @@ def _unit(x, out, stride, wiring, name):
     return x if wiring.shuffle_first else ChannelShuffle(2, name=f"{name}_shuffle")(x)
 
 
-def _shufflenet_v2(
-    alpha,
-    wiring,
-    include_top,
-    source,
-    input_tensor,
-    input_shape,
-    pooling,
-    classes,
-    classifier_activation,
-    name,
-):
-    config = _CONFIGS[alpha]
-    inputs = image_input(input_tensor, input_shape, include_top)
-    x = stem(inputs, _STEM, source)
+def features(x, config, wiring, source=None):
+    """Lays the features of the network that a `Config` and a `Wiring` describe, for the weights of a `Source`."""
+    x = stem(x, _STEM, source)
     for stage, (out, units) in enumerate(zip(config.stages, _UNITS, strict=True), 2):
         for unit in range(1, units + 1):
             x = _unit(x, out, 2 if unit == 1 else 1, wiring, f"stage{stage}_unit{unit}")
-    x = _pointwise(x, config.features, "conv5")
-    if include_top:
-        x = pooled(x, "avg")
-        if config.dropout:
-            x = layers.Dropout(config.dropout, name="dropout")(x)
-        x = head(x, classes, classifier_activation)
-    else:
-        x = pooled(x, pooling)
-    return finish(inputs, x, name or f"shufflenet_v2_{float(alpha)}", source)
+    return _pointwise(x, config.features, "conv5")
+
+
+def head(x, config, classes, classifier_activation):
+    """Average pooling, dropout in the widest network, dense layer and activation."""
+    x = pooled(x, "avg")
+    if config.dropout:
+        x = layers.Dropout(config.dropout, name="dropout")(x)
+    return classifier(x, classes, classifier_activation)
 
 
 def ShuffleNetV2(
-    alpha=1.0,
-    include_top=True,
-    weights="imagenet",
-    input_tensor=None,
-    input_shape=None,
-    pooling=None,
-    classes=1000,
-    classifier_activation="softmax",
-    name=None,
-):
-    """ShuffleNet V2 of one of its four widths."""
-    refuse_channels_first("ShuffleNetV2")
-    if alpha not in _CONFIGS:
-        raise ValueError(f"`alpha` must be one of {', '.join(map(str, _CONFIGS))}. Received: alpha={alpha!r}")
-    source, classes = open_weights(
-        "ShuffleNetV2", {"alpha": alpha}, weights, include_top, classes, classifier_activation
+    alpha: float = 1.0,
+    include_top: bool = True,
+    weights: str | os.PathLike | None = "imagenet",
+    input_tensor: Any = None,
+    input_shape: Sequence[int | None] | None = None,
+    pooling: str | None = None,
+    classes: int = 1000,
+    classifier_activation: str | Callable | None = "softmax",
+    name: str | None = None,
+) -> keras.Model:
+    """ShuffleNet V2 of one of its four widths.
+
+    Where a unit strides, the shortcut keeps its channels and the other branch gives what is missing, as in the authors'
+    code. This gives the 146 and 299 million multiply-adds of the paper. torchvision gives half of the output to each
+    branch: its 1x has 2,278,604 parameters and 144.9 million multiply-adds.
+
+    Args:
+        alpha: 0.5, 1.0, 1.5 or 2.0, the width. Defaults to 1.0.
+        include_top: bool, whether to end in the classifier. Defaults to True.
+        weights: None for random weights, a name in `keras_lightnets.weights.list_weights()`, or the path of a weights
+            file of Keras, PyTorch or safetensors. If the file has another number of classes, the classifier stays
+            random and a warning says so. Defaults to "imagenet".
+        input_tensor: Keras tensor `(batch, height, width, channels)` to build upon. Defaults to None: a new input.
+        input_shape: tuple `(height, width, channels)`, each side at least 32. Defaults to None: `(224, 224, 3)`, or
+            `(None, None, 3)` without the classifier.
+        pooling: str, without the classifier "avg" or "max" for features `(batch, channels)`. Defaults to None: features
+            `(batch, height / 32, width / 32, channels)`.
+        classes: int, number of classes. Defaults to 1000. With named weights, 1000 means the number of classes of those
+            weights.
+        classifier_activation: str or function, None for logits. Defaults to "softmax".
+        name: str, name of the model. Defaults to None: "shufflenet_v2_" and `alpha`.
+
+    Returns:
+        A functional `keras.Model` with output `(batch, classes)`. It expects RGB images of pixels 0-255 that
+        `shufflenet_v2.preprocess_input` has normalised.
+
+    Raises:
+        ValueError: for another `alpha`, weights that do not exist, cannot be downloaded or do not fit, a side below 32,
+            or another argument that `keras.applications` refuses.
+
+    Reference:
+        Ma et al., ShuffleNet V2: Practical Guidelines for Efficient CNN Architecture Design, ECCV 2018, Table 5.
+
+    Example:
+
+    >>> model = keras_lightnets.ShuffleNetV2(alpha=0.5, weights=None, input_shape=(64, 64, 3), classes=10)
+    >>> model.output_shape
+    (None, 10)
+    """
+    if alpha not in tuple(CONFIGS):
+        raise ValueError(f"`alpha` must be one of {', '.join(map(str, CONFIGS))}. Received: alpha={alpha!r}")
+    config = CONFIGS[alpha]
+    name = name or f"shufflenet_v2_{float(alpha)}"
+    arguments = Arguments(
+        include_top, weights, input_tensor, input_shape, pooling, classes, classifier_activation, name
     )
-    wiring = ordered(source, _WIRINGS)
-    return _shufflenet_v2(
-        alpha, wiring, include_top, source, input_tensor, input_shape, pooling, classes, classifier_activation, name
+    return assemble(
+        FAMILY,
+        "ShuffleNetV2",
+        {"alpha": alpha},
+        arguments,
+        features=lambda inputs, source: features(inputs, config, ordered(source, _WIRINGS), source),
+        head=lambda x, classes, activation: head(x, config, classes, activation),
     )
-
-
-_ARGUMENTS = ARGUMENTS.replace(
-    "Args:\n",
-    """Args:
-    alpha: 0.5, 1.0, 1.5 or 2.0, the width. Defaults to 1.0.
-""",
-    1,
-)
-
-ShuffleNetV2.__doc__ = f"""ShuffleNet V2 of one of its four widths.
-
-Where a unit strides, the shortcut keeps its channels and the other branch gives what is missing, as in the authors'
-code: so come the paper's 146 and 299 million multiply-adds. torchvision gives half of the output to each branch; its 1x
-has 2,278,604 parameters and 144.9 million multiply-adds.
-
-{_ARGUMENTS}    ValueError: for another `alpha`.
-
-Reference:
-    Ma et al., ShuffleNet V2: Practical Guidelines for Efficient CNN Architecture Design, ECCV 2018, Table 5.
-
-Example:
-
->>> model = keras_lightnets.ShuffleNetV2(alpha=0.5, weights=None, input_shape=(64, 64, 3), classes=10)
->>> model.output_shape
-(None, 10)
-"""

@@ -1,6 +1,6 @@
 """The two micro-factorised convolutions of the MicroNet paper, as single linear layers.
 
-The networks lay the same factors out one by one, because batch normalisation and activations stand between them.
+MicroNet lays the factors of both out one by one, because batch normalisation and activations stand between them.
 """
 
 import keras
@@ -51,6 +51,11 @@ class MicroFactorizedPointwiseConv2D(keras.layers.Layer):
         self.reduction = reduction
         self.groups = groups
 
+    @staticmethod
+    def factor(filters: int, groups: int, name: str, **kwargs) -> GroupedConv2D:
+        """Returns one of the two convolutions, for a network that has other layers between them."""
+        return GroupedConv2D(filters, groups=groups, use_bias=False, name=name, **kwargs)
+
     def build(self, input_shape):
         """Creates the squeezing and the expanding kernel."""
         channels, squeezed = input_shape[-1], self.filters // self.reduction
@@ -62,9 +67,9 @@ class MicroFactorizedPointwiseConv2D(keras.layers.Layer):
             raise ValueError(
                 f"`groups` must divide the input, squeezed and output channels {counts}. Received: groups={groups}"
             )
-        self.squeeze = GroupedConv2D(squeezed, groups=groups, use_bias=False, dtype=self.dtype_policy, name="squeeze")
+        self.squeeze = self.factor(squeezed, groups, "squeeze", dtype=self.dtype_policy)
         self.shuffle = ChannelShuffle(groups, dtype=self.dtype_policy, name="shuffle")
-        self.expand = GroupedConv2D(self.filters, groups=groups, use_bias=False, dtype=self.dtype_policy, name="expand")
+        self.expand = self.factor(self.filters, groups, "expand", dtype=self.dtype_policy)
         self.squeeze.build(input_shape)
         self.shuffle.build((*input_shape[:-1], squeezed))
         self.expand.build((*input_shape[:-1], squeezed))
@@ -116,10 +121,22 @@ class MicroFactorizedDepthwiseConv2D(keras.layers.Layer):
         self.kernel_size = kernel_size
         self.stride = stride
         self.depth_multipliers = tuple(depth_multipliers)
-        vertical, horizontal = self.depth_multipliers
-        shared = {"dtype": self.dtype_policy}
-        self.vertical = AxialDepthwiseConv2D(kernel_size, "height", stride, vertical, name="vertical", **shared)
-        self.horizontal = AxialDepthwiseConv2D(kernel_size, "width", stride, horizontal, name="horizontal", **shared)
+        self.vertical, self.horizontal = self.factors(
+            kernel_size, stride, self.depth_multipliers, ("vertical", "horizontal"), dtype=self.dtype_policy
+        )
+
+    @staticmethod
+    def factors(
+        kernel_size, stride, depth_multipliers, names, initializers=("glorot_uniform", "glorot_uniform"), **kwargs
+    ) -> list[AxialDepthwiseConv2D]:
+        """Returns the two convolutions, for a network that has other layers between them."""
+        each = zip(("height", "width"), depth_multipliers, names, initializers, strict=True)
+        return [
+            AxialDepthwiseConv2D(
+                kernel_size, axis, stride, multiplier, depthwise_initializer=initializer, name=name, **kwargs
+            )
+            for axis, multiplier, name, initializer in each
+        ]
 
     def build(self, input_shape):
         """Creates the two kernels."""

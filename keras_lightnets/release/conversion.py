@@ -5,14 +5,12 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_lightnets.applications.catalog import find_model
-from keras_lightnets.applications.contract import HEAD
+from keras_lightnets.applications.catalog import find_family, find_model, list_weights
 from keras_lightnets.complexity import complexity
 from keras_lightnets.errors import UserError
 from keras_lightnets.files import replacing
 from keras_lightnets.version import __version__
 from keras_lightnets.weights.opening import open_source
-from keras_lightnets.weights.registry import list_weights
 from keras_lightnets.weights.safetensors import save_safetensors
 
 _ENDINGS = (".weights.h5", ".safetensors")
@@ -52,8 +50,9 @@ def convert(source, model, output):
         UserError: if the source does not fit the model, or the files cannot be written.
     """
     record = find_model(model)
-    opened = open_source(source, record.builder.__name__, record.kwargs, True)
-    classes = _classes(opened)
+    family = find_family(record.family)
+    opened = open_source(source, family.network(record.call, record.kwargs), True)
+    classes = _classes(opened, family.classes)
     arguments = {**record.kwargs, "input_shape": (224, 224, 3), "include_top": classes is not None}
     if classes is not None:
         arguments["classes"] = classes
@@ -97,22 +96,22 @@ def convert(source, model, output):
     return {**report, "card": str(card)}
 
 
-def _classes(source):
-    """Number of classes of a file, None if it has no classifier."""
+def _classes(source, layers):
+    """Number of classes of a file, None if it has no classifier; `layers` are as wide as there are classes."""
     arrays, layout = source.tensors.arrays, source.layout
     if layout:
         found = [array for name, array in arrays.items() if name.startswith(layout.head)]
         return found[-1].shape[-1 if layout.keras or found[-1].ndim == 1 else 0] if found else None
-    found = [array for name, array in arrays.items() if name.split("/")[0] in HEAD.classes]
+    found = [array for name, array in arrays.items() if name.split("/")[0] in layers]
     return found[-1].shape[-1] if found else None
 
 
 def _card(report, record, network, source):
-    known = list_weights(record.builder.__name__)
+    known = list_weights(record.call)
     released = next((r for r in known if r.name == source or r.file == Path(source).name), None)
     arguments = [f"{name}={value!r}" for name, value in record.kwargs.items()]
     first = next(iter(report["files"]))
-    call = f"{record.builder.__name__}({', '.join([*arguments, f'weights={Path(first).name!r}'])})"
+    call = f"{record.call}({', '.join([*arguments, f'weights={Path(first).name!r}'])})"
     top1 = released and released.top1 and f"{released.top1} % ({released.top1_source}); the conversion measured nothing"
     cost = complexity(network)
     return _CARD.format(

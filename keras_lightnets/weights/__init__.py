@@ -3,10 +3,10 @@
 import importlib
 
 from keras_lightnets.weights.records.record import WeightRecord as WeightRecord
-from keras_lightnets.weights.registry import list_weights as list_weights
 
-# Imported at first use: these need Keras, and those of `release` the builders, which themselves read weights.
+# Imported at first use: these need Keras or know the builders, which themselves read weights.
 _LAZY = {
+    "list_weights": "keras_lightnets.applications.catalog",
     "load_safetensors": "keras_lightnets.weights.safetensors",
     "save_safetensors": "keras_lightnets.weights.safetensors",
     "convert": "keras_lightnets.release.conversion",

@@ -30,13 +30,12 @@ class Source(NamedTuple):
     classes: int | None = None
 
 
-def open_source(weights, builder, arguments, include_top):
+def open_source(weights, network, include_top):
     """Returns the `Source` that the argument `weights` of a builder means.
 
     Args:
         weights: path of a file, "imagenet", or another name of the registry.
-        builder: name of the builder.
-        arguments: dict of the builder's arguments.
+        network: `Network` that the weights are for.
         include_top: bool.
 
     Raises:
@@ -46,19 +45,19 @@ def open_source(weights, builder, arguments, include_top):
     if isinstance(weights, str | os.PathLike) and os.path.isfile(weights):
         path = os.fspath(weights)
     else:
-        record = registry.find(weights, builder, arguments, include_top)
+        record = registry.find(weights, network, include_top)
         if record is None:
-            raise UserError(_unknown(weights, builder, arguments))
+            raise UserError(_unknown(weights, network))
         path, classes = str(download.fetch(record)), record.classes
     tensors = read(path)
-    layouts = LAYOUTS.get(builder, ())
+    layouts = LAYOUTS.get(network.builder, ())
     if tensors.layout == "topological":
         names = {without_scopes(name): array for name, array in tensors.arrays.items()}
         if len(names) == len(tensors.arrays) and any(layout.mark in names for layout in layouts if layout.keras):
             tensors = tensors._replace(arrays=names)
     layout = next((layout for layout in layouts if layout.mark in tensors.arrays), None)
     order = layout.order if layout else next((o for o, mark in ORDER_MARKS.items() if mark in tensors.layers), "")
-    return Source(path, builder, tensors, layout, order, classes)
+    return Source(path, network.builder, tensors, layout, order, classes)
 
 
 def without_scopes(name):
@@ -66,8 +65,8 @@ def without_scopes(name):
     return re.sub(r"\b(\w+)(/\1)+(?=/)", r"\1", re.sub(r"^.*?/?(features|output1)/", r"\1/", name))
 
 
-def _unknown(weights, builder, arguments):
-    known = registry.list_weights(builder, **arguments)
+def _unknown(weights, network):
+    known = [record for record in registry.RECORDS if network.takes(record)]
     names = {r.name: f"{r.name!r}" if r.by_name else f"{r.name!r} by path, from {r.page}" for r in known}
     if any(record.imagenet for record in known):
         names = {"imagenet": "'imagenet'", **names}

@@ -1,6 +1,7 @@
 """The weight sets that are known: the records of every publisher, listed and found by name."""
 
 import difflib
+from typing import NamedTuple
 
 from keras_lightnets.errors import UserError
 from keras_lightnets.weights.records import (
@@ -14,7 +15,7 @@ from keras_lightnets.weights.records import (
     timm,
     torchvision,
 )
-from keras_lightnets.weights.records.record import identity, shown_call
+from keras_lightnets.weights.records.record import WeightRecord, shown_call
 
 # Facts of the publishers' pages, packages and papers, none measured here; and those of what is shipped.
 RECORDS = (
@@ -30,40 +31,37 @@ RECORDS = (
 )
 
 
-def list_weights(builder=None, **arguments):
-    """Lists the weight sets that are known, without downloading any.
+class Network(NamedTuple):
+    """A call of a builder, as weights see it."""
 
-    Args:
-        builder: name of a builder. Defaults to None: of all.
-        **arguments: with a builder, arguments such as `alpha`; those left out have their default.
+    builder: str
+    arguments: dict  # those that decide which weights fit, or some of them
+    defaults: dict  # what those are that are left out
 
-    Returns:
-        A tuple of `WeightRecord`.
+    @property
+    def shown(self) -> str:
+        """The call as one writes it, such as "ReXNet(alpha=1.3)"."""
+        given = {name: value for name, value in self.arguments.items() if value != self.defaults[name]}
+        return shown_call(self.builder, given)
 
-    Example:
-
-    >>> [record.name for record in keras_lightnets.weights.list_weights("ReXNetR", alpha=3.0)]
-    ['timm/rexnetr_300.sw_in12k_ft_in1k', 'timm/rexnetr_300.sw_in12k']
-    """
-    return tuple(
-        record
-        for record in RECORDS
-        if builder is None or (record.builder == builder and (not arguments or record.arguments == identity(arguments)))
-    )
+    def takes(self, record: WeightRecord) -> bool:
+        """Whether the weights of a record fit."""
+        ours, theirs = ({**self.defaults, **arguments} for arguments in (self.arguments, record.arguments))
+        return record.builder == self.builder and ours == theirs
 
 
-def find(name, builder, arguments, include_top):
-    """Returns the record that `weights=name` means for a builder, or None if there is none of the name for it.
+def find(name, network, include_top):
+    """Returns the record that `weights=name` means for a `Network`, or None if there is none of the name for it.
 
     Raises:
         UserError: if `name` is a record of another network, or its publisher has no direct link.
     """
-    fitting = [r for r in list_weights(builder) if r.arguments == identity(arguments)]
+    fitting = [record for record in RECORDS if network.takes(record)]
     named = [record for record in fitting if record.name == name or (name == "imagenet" and record.imagenet)]
     if not named:
         if others := [record for record in RECORDS if record.name == name]:
             fitting = ", ".join(dict.fromkeys(record.shown for record in others))
-            raise UserError(f"The weights {name!r} are for {fitting}, not for {shown_call(builder, arguments)}.")
+            raise UserError(f"The weights {name!r} are for {fitting}, not for {network.shown}.")
         return None
     # The whole network serves where the file without classifier is not needed or not offered.
     record = next((r for r in named if r.include_top == include_top), named[0])

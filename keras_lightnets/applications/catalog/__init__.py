@@ -6,7 +6,8 @@ import pkgutil
 
 from keras_lightnets.applications.family import Family, ModelRecord
 from keras_lightnets.errors import UserError
-from keras_lightnets.weights.registry import list_weights
+from keras_lightnets.weights.records.record import WeightRecord
+from keras_lightnets.weights.registry import RECORDS
 
 # A file in this folder is a family: no list to be kept beside it.
 FAMILIES: tuple[Family, ...] = tuple(
@@ -67,13 +68,37 @@ def records(family: Family) -> tuple[ModelRecord, ...]:
             top1_source=row.source,
             preprocessing=family.preprocessing,
             pyramid=dict(enumerate(row.channels, 1)),
-            weights=_weights(row),
+            weights=_weights(family.network(row.builder, row.kwargs)),
         )
         for row in family.variants
     )
 
 
-def _weights(row):
-    known = [record for record in list_weights(row.builder, **{"alpha": 1.0, **row.kwargs}) if record.by_name]
+def list_weights(builder: str | None = None, **arguments) -> tuple[WeightRecord, ...]:
+    """Lists the weight sets that are known, without downloading any.
+
+    Args:
+        builder: name of a builder. Defaults to None: of all.
+        **arguments: with a builder, arguments such as `alpha`; those left out have their default.
+
+    Returns:
+        A tuple of `WeightRecord`.
+
+    Raises:
+        UserError: if arguments are given and there is no such builder.
+
+    Example:
+
+    >>> [record.name for record in keras_lightnets.weights.list_weights("ReXNetR", alpha=3.0)]
+    ['timm/rexnetr_300.sw_in12k_ft_in1k', 'timm/rexnetr_300.sw_in12k']
+    """
+    if builder is None or not arguments:
+        return tuple(record for record in RECORDS if builder in (None, record.builder))
+    network = find_family(find_model(builder).family).network(builder, arguments)
+    return tuple(record for record in RECORDS if network.takes(record))
+
+
+def _weights(network):
+    known = [record for record in RECORDS if network.takes(record) and record.by_name]
     names = dict.fromkeys(record.name for record in known)
     return (*(["imagenet"] if any(record.imagenet for record in known) else []), *names)

@@ -31,6 +31,7 @@ FAMILY = Family(
         ),
     },
     preprocessing=SYMMETRIC,
+    channels_first=True,
     identity={"alpha": 1.0, "depth_multiplier": 1},
     head=("conv_preds",),
     classes=("conv_preds",),

@@ -24,6 +24,7 @@ FAMILY = Family(
         ),
     },
     preprocessing=SYMMETRIC,
+    channels_first=True,
     identity={"alpha": 1.0},
     head=("predictions",),
     classes=("predictions",),

@@ -31,6 +31,8 @@ FAMILY = Family(
         ),
     },
     preprocessing=RAW,
+    channels_first=True,
+    default_size=None,
     identity={"alpha": 1.0, "minimalistic": False},
     head=("conv_2", "logits"),
     classes=("logits",),

@@ -1,6 +1,6 @@
 """The records of ReXNet and ReXNet-lite: the files of their authors, on a drive without direct links."""
 
-from keras_lightnets.weights.records.record import IMAGENET, WeightRecord, identity
+from keras_lightnets.weights.records.record import IMAGENET, WeightRecord, of_width
 
 # Width, top-1, and the identifier of the file on the drive.
 _REXNET = {
@@ -22,7 +22,7 @@ def _record(builder, stem, alpha, top1, identifier):
     return WeightRecord(
         name=f"clovaai/{stem}_{alpha}",
         builder=builder,
-        arguments=identity({"alpha": alpha}),
+        arguments=of_width(alpha),
         urls=(),
         file=f"{stem}_{alpha}.pth",
         format="pth",

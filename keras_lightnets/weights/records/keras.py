@@ -1,6 +1,6 @@
 """The records of the MobileNets: the files of `keras.applications`, whose builders of the same names take them."""
 
-from keras_lightnets.weights.records.record import INSIDE, SYMMETRIC, WeightRecord, identity
+from keras_lightnets.weights.records.record import INSIDE, SYMMETRIC, WeightRecord, of_width
 
 _HOST = "https://storage.googleapis.com/tensorflow/keras-applications"
 _SLIM_V1 = "mobilenet_v1.md of TensorFlow's slim models"
@@ -36,7 +36,7 @@ def _record(builder, folder, arguments, name, file, include_top, size, digest, p
     return WeightRecord(
         name=f"keras/{name}",
         builder=builder,
-        arguments=identity(arguments),
+        arguments=arguments,
         urls=(f"{_HOST}/{folder}/{file}",),
         file=file,
         format="h5",
@@ -61,7 +61,7 @@ def _v1(include_top):
         for size, top1 in zip((224, 192, 160, 128), row, strict=True):
             width = {1.0: "1_0", 0.75: "7_5", 0.5: "5_0", 0.25: "2_5"}[alpha]
             file = f"mobilenet_{width}_{size}_tf{ending}.h5"
-            name, arguments = f"mobilenet_{alpha}_{size}", {"alpha": alpha}
+            name, arguments = f"mobilenet_{alpha}_{size}", of_width(alpha)
             yield _record(
                 *("MobileNet", "mobilenet", arguments, name, file, include_top, size, None, SYMMETRIC, top1, _SLIM_V1)
             )
@@ -72,7 +72,7 @@ def _v2(include_top):
     for alpha, row in _V2.items():
         for size, top1 in zip((224, 192, 160, 128, 96), row, strict=True):
             file = f"mobilenet_v2_weights_tf_dim_ordering_tf_kernels_{alpha}_{size}{ending}.h5"
-            name, arguments = f"mobilenet_v2_{alpha}_{size}", {"alpha": alpha}
+            name, arguments = f"mobilenet_v2_{alpha}_{size}", of_width(alpha)
             yield _record(
                 *("MobileNetV2", "mobilenet_v2", arguments, name, file, include_top, size, None, SYMMETRIC, top1, _SLIM)
             )
@@ -83,7 +83,7 @@ def _v3(include_top):
     for (network, alpha), (top1, source, *digests) in _V3.items():
         kind, _, minimalistic = network.partition("_")
         builder = f"MobileNetV3{kind.title()}"
-        arguments = {"alpha": alpha, "minimalistic": bool(minimalistic)}
+        arguments = of_width(alpha) | ({"minimalistic": True} if minimalistic else {})
         file = f"weights_mobilenet_v3_{network}_224_{alpha}_float{ending}"
         name, digest = f"mobilenet_v3_{network}_{alpha}", f"md5:{digests[not include_top]}"
         yield _record(*(builder, "mobilenet_v3", arguments, name, file, include_top, 224, digest, INSIDE, top1, source))
@@ -92,24 +92,19 @@ def _v3(include_top):
 RECORDS = tuple(record for family in (_v1, _v2, _v3) for include_top in (True, False) for record in family(include_top))
 
 
-def keras_record(builder, arguments, shape):
+def keras_record(network, include_top, shape):
     """Returns the record of the file that a builder of `keras.applications` will load, or None if it will refuse.
 
     Args:
-        builder: name of the builder.
-        arguments: dict of its arguments.
+        network: `Network` of the builder of the same name.
+        include_top: bool.
         shape: shape of its input without the batch, or `()` for the default.
     """
-    include_top = arguments["include_top"]
     sides = {side for side in shape if side not in (1, 3)}
     size = sides.pop() if len(sides) == 1 else None
-    fitting = [
-        record
-        for record in RECORDS
-        if (record.builder, record.arguments, record.include_top) == (builder, identity(arguments), include_top)
-    ]
+    fitting = [record for record in RECORDS if network.takes(record) and record.include_top == include_top]
     native = next((record for record in fitting if record.input_size == size), None)
-    if native is None and include_top and shape and "V3" not in builder:
+    if native is None and include_top and shape and "V3" not in network.builder:
         return None
     # Other sizes take the weights of 224 pixels.
     return native or next((record for record in fitting if record.input_size == 224), None)

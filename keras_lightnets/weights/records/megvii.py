@@ -1,6 +1,6 @@
 """The records of ShuffleNet V1 and V2: the files of the first author's laboratory, without direct links."""
 
-from keras_lightnets.weights.records.record import RAW_BGR, WeightRecord, identity
+from keras_lightnets.weights.records.record import RAW_BGR, WeightRecord, of_width
 
 # Top-1 errors; of the first version with 3 and with 8 groups.
 _V1 = {0.5: (42.7, 41.2), 1.0: (32.2, 32.0), 1.5: (28.4, 29.0), 2.0: (25.9, 27.1)}
@@ -11,7 +11,7 @@ def _record(builder, arguments, stem, top1_error):
     return WeightRecord(
         name=f"megvii/{stem}",
         builder=builder,
-        arguments=identity(arguments),
+        arguments=arguments,
         urls=(),
         file=f"{stem}.pth.tar",
         format="pth",
@@ -30,9 +30,9 @@ def _record(builder, arguments, stem, top1_error):
 
 RECORDS = (
     *(
-        _record("ShuffleNet", {"groups": groups, "alpha": alpha}, f"shufflenet_g{groups}_{alpha}x", error)
+        _record("ShuffleNet", arguments | of_width(alpha), f"shufflenet_g{groups}_{alpha}x", error)
         for alpha, errors in _V1.items()
-        for groups, error in zip((3, 8), errors, strict=True)
+        for (groups, arguments), error in zip(((3, {}), (8, {"groups": 8})), errors, strict=True)
     ),
-    *(_record("ShuffleNetV2", {"alpha": alpha}, f"shufflenet_v2_{alpha}x", error) for alpha, error in _V2.items()),
+    *(_record("ShuffleNetV2", of_width(alpha), f"shufflenet_v2_{alpha}x", error) for alpha, error in _V2.items()),
 )

@@ -16,7 +16,7 @@ class WeightRecord(NamedTuple):
         name: to be passed as `weights`, such as "timm/rexnet_100.nav_in1k", or "cifar10" for those that are part of the
             package.
         builder: name of the builder that takes it.
-        arguments: dict of the builder's arguments that it fits, defaults left out.
+        arguments: dict of the builder's arguments that it fits; those left out have their default.
         urls: addresses of the file, tried in turn; `()` where the publisher has no direct link, or it is shipped.
         file: name of the file; of shipped weights, below `saved_models`.
         format: "h5", "h5 in zip", "pth", "pth in zip" or "safetensors".
@@ -73,15 +73,11 @@ class WeightRecord(NamedTuple):
         return shown_call(self.builder, self.arguments)
 
 
-# The arguments that decide which weights fit, with the defaults that every builder gives them.
-_DEFAULTS = {"alpha": 1.0, "groups": 3, "variant": "standard", "minimalistic": False, "depth_multiplier": 1}
+def shown_call(builder: str, arguments: dict) -> str:
+    """A call as one writes it."""
+    return f"{builder}({', '.join(f'{name}={value!r}' for name, value in arguments.items())})"
 
 
-def identity(arguments):
-    """Returns `arguments` without those that have their default, for comparison."""
-    return {name: value for name, value in arguments.items() if name in _DEFAULTS and value != _DEFAULTS[name]}
-
-
-def shown_call(builder, arguments):
-    """A call as one writes it, defaults left out."""
-    return f"{builder}({', '.join(f'{name}={value!r}' for name, value in identity(arguments).items())})"
+def of_width(alpha: float) -> dict:
+    """The arguments of a network of one width: 1.0 is the default of every builder, and left out."""
+    return {} if alpha == 1.0 else {"alpha": alpha}

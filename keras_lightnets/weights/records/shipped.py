@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from keras_lightnets.weights.records.record import WeightRecord, identity
+from keras_lightnets.weights.records.record import WeightRecord
 
 FOLDER = Path(__file__).parents[2] / "saved_models"
 # The name of the weights in the folder of every released model.
@@ -14,7 +14,7 @@ def _record(folder, entry):
     return WeightRecord(
         name=entry["weights"],
         builder=entry["builder"],
-        arguments=identity(entry["arguments"]),
+        arguments=entry["arguments"],
         urls=(),
         file=f"{folder}/{WEIGHTS}",
         format="h5",

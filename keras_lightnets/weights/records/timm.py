@@ -1,6 +1,6 @@
 """The records of ReXNet and ReXNet-R in timm."""
 
-from keras_lightnets.weights.records.record import IMAGENET, WeightRecord, identity
+from keras_lightnets.weights.records.record import IMAGENET, WeightRecord, of_width
 
 _RELEASE = "pytorch-image-models/releases/tag/v0.1-rexnet"
 _AUTHORS = "authors' README"
@@ -19,7 +19,7 @@ def _record(tag, builder, alpha, licence="MIT", classes=1000, top1=None, source=
     return WeightRecord(
         name=f"timm/{tag}",
         builder=builder,
-        arguments=identity({"alpha": alpha}),
+        arguments=of_width(alpha),
         urls=(f"https://huggingface.co/timm/{tag}/resolve/main/model.safetensors",),
         file=f"{tag}.safetensors",
         format="safetensors",

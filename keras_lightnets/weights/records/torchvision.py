@@ -1,6 +1,6 @@
 """The records of ShuffleNet V2 in torchvision."""
 
-from keras_lightnets.weights.records.record import IMAGENET, WeightRecord, identity
+from keras_lightnets.weights.records.record import IMAGENET, WeightRecord, of_width
 
 # Width, file with the beginning of its SHA-256, size in MiB, and top-1.
 _FILES = {
@@ -16,7 +16,7 @@ def _record(alpha, file, megabytes, top1):
     return WeightRecord(
         name=f"torchvision/{name}",
         builder="ShuffleNetV2",
-        arguments=identity({"alpha": alpha}),
+        arguments=of_width(alpha),
         urls=(f"https://download.pytorch.org/models/{file}",),
         file=file,
         format="pth",

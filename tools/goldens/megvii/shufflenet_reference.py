@@ -2,7 +2,9 @@
 
 import sys
 
-from keras_lightnets.applications.shufflenet import MEGVII, _shufflenet, config
+import keras
+
+from keras_lightnets.applications.shufflenet import MEGVII, config, features, head
 from tools.goldens.torch_weights import Reference
 from tools.zoo import Case
 
@@ -14,9 +16,9 @@ def megvii_shufflenet(groups, alpha, weights, input_shape, classifier_activation
     widths = config(groups, alpha, "standard")
     if alpha == 1.5:
         widths = widths._replace(stem=24)
-    return _shufflenet(
-        widths, MEGVII, True, weights, None, input_shape, None, 1000, classifier_activation, "megvii_shufflenet"
-    )
+    inputs = keras.Input(input_shape)
+    outputs = head(features(inputs, widths, MEGVII), 1000, classifier_activation)
+    return keras.Model(inputs, outputs, name="megvii_shufflenet")
 
 
 CASES = (

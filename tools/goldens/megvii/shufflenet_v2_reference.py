@@ -2,7 +2,9 @@
 
 import sys
 
-from keras_lightnets.applications.shufflenet_v2 import MEGVII, _shufflenet_v2
+import keras
+
+from keras_lightnets.applications.shufflenet_v2 import CONFIGS, MEGVII, features, head
 from tools.goldens.torch_weights import Reference
 from tools.zoo import Case
 
@@ -11,9 +13,9 @@ _SOURCE = "megvii-model/ShuffleNet-Series at commit aa91feb plus a bias of the c
 
 def megvii_shufflenet_v2(alpha, weights, input_shape, classifier_activation):
     """The released networks."""
-    return _shufflenet_v2(
-        alpha, MEGVII, True, weights, None, input_shape, None, 1000, classifier_activation, "megvii_shufflenet_v2"
-    )
+    inputs, config = keras.Input(input_shape), CONFIGS[alpha]
+    outputs = head(features(inputs, config, MEGVII), config, 1000, classifier_activation)
+    return keras.Model(inputs, outputs, name="megvii_shufflenet_v2")
 
 
 CASES = (

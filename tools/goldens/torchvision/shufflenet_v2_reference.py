@@ -1,6 +1,8 @@
 """torchvision's ShuffleNet V2 (pip install torchvision), whose strided units give each branch half of the output."""
 
-from keras_lightnets.applications.shufflenet_v2 import TORCHVISION, _shufflenet_v2
+import keras
+
+from keras_lightnets.applications.shufflenet_v2 import CONFIGS, TORCHVISION, features, head
 from tools.goldens.torch_weights import Reference
 from tools.zoo import Case
 
@@ -9,8 +11,9 @@ _SOURCE = "torchvision shufflenet_v2_*, forward hooks on Conv2d and Linear"
 
 def torchvision_shufflenet_v2(alpha, weights, input_shape, classifier_activation):
     """The released networks."""
-    name = "torchvision_shufflenet_v2"
-    return _shufflenet_v2(alpha, TORCHVISION, True, weights, None, input_shape, None, 1000, classifier_activation, name)
+    inputs, config = keras.Input(input_shape), CONFIGS[alpha]
+    outputs = head(features(inputs, config, TORCHVISION), config, 1000, classifier_activation)
+    return keras.Model(inputs, outputs, name="torchvision_shufflenet_v2")
 
 
 CASES = (
