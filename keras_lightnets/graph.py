@@ -65,6 +65,15 @@ def calls(model):
     return [Call(node) for node in nodes if not node.is_input]
 
 
+def operations(model):
+    """Yields the operations of a functional model and of the models inside it, in the order of the calls."""
+    for call in calls(model):
+        if call.model is not None:
+            yield from operations(call.model)
+        else:
+            yield call.operation
+
+
 def run(model, values, visit):
     """Takes values through the calls of a functional model.
 
@@ -103,7 +112,8 @@ def functional(model):
     """
     if not isinstance(model, keras.Model):
         raise UserError(f"A keras.Model is needed. Received: {model!r}")
-    if isinstance(model, keras.Sequential) and not model.inputs:
+    # A sequential model without a known shape has no `inputs`, not even None.
+    if isinstance(model, keras.Sequential) and not getattr(model, "inputs", None):
         first = next(iter(model.layers), None)
         if isinstance(first, keras.Model) and first.inputs:
             model.build(first.input_shape)

@@ -13,7 +13,7 @@ import keras_lightnets as kl
 from keras_lightnets import optimization
 from keras_lightnets.errors import UserError
 from keras_lightnets.export import to_tflite
-from keras_lightnets.export.checks import check_data
+from keras_lightnets.export.images import check_data
 from keras_lightnets.export.interpreter import TFLiteModel
 from keras_lightnets.optimization.compression import Schedule
 from keras_lightnets.optimization.prunable import pruning_shares

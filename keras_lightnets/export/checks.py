@@ -1,20 +1,71 @@
 """What cannot be exported, said before any work is done."""
 
-import itertools
-import os
-
-import keras
-import numpy as np
+import json
 
 from keras_lightnets.errors import UserError
+from keras_lightnets.graph import functional, own_weights
 from keras_lightnets.layers.quantized import FakeQuantize
 
-# Ratio of spreads beyond which other data cannot be the reason.
-_RATIO = 8.0
-# Fewer images say nothing about a spread.
-_LEAST_IMAGES = 8
-# Ranges of activations settle within a few hundred images.
-CALIBRATION_IMAGES = 256
+
+def image_model(model):
+    """Returns a model as a functional one with one image input, or says why it cannot be exported.
+
+    Raises:
+        UserError: if the model cannot be made functional, was quantised by Keras, or has other inputs than one image.
+    """
+    model = functional(model)
+    check_unquantized(model)
+    shapes = [tuple(tensor.shape) for tensor in model.inputs]
+    if len(shapes) != 1 or len(shapes[0]) != 4:
+        raise UserError(f"Export needs one image input; {model.name} has {shapes}.")
+    return model
+
+
+def check_unquantized(model):
+    """Raises a `UserError` for what `keras.Model.quantize` leaves."""
+    for layer, _ in own_weights(model):
+        if mode := getattr(layer, "quantization_mode", None):
+            raise UserError(
+                f"{model.name} is quantised already: its layer {layer.name} is {mode}. Start from the float model."
+            )
+
+
+def check_size(model):
+    """Raises a `UserError` for a model whose images have no known size."""
+    shape = tuple(model.inputs[0].shape)
+    if None in shape[1:]:
+        raise UserError(
+            f"TFLite export needs one image input of known size; {model.name} has {[shape]}: pass `input_shape` to its "
+            "builder, or make inputs = keras.Input((height, width, channels)); keras.Model(inputs, model(inputs))."
+        )
+
+
+def check_target(path):
+    """Raises a `UserError` for the path of a file that cannot be written, or has another ending than .tflite."""
+    if path.suffix != ".tflite":
+        raise UserError(f"{path} must end in .tflite.")
+    if path.is_dir():
+        raise UserError(f"Cannot write {path}: it is a folder. Choose another name.")
+    if not path.parent.is_dir():
+        raise UserError(f"Cannot write {path}: the folder {path.parent} does not exist. Create it first.")
+
+
+def check_metadata(metadata, model):
+    """Raises a `UserError` for metadata that are no JSON, or speak of another model."""
+    try:
+        json.dumps(metadata, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise UserError(f"`metadata` must be a dict of JSON values: {error}.") from None
+    if not isinstance(metadata, dict):
+        raise UserError(f"`metadata` must be a dict of JSON values. Received: {metadata!r:.60}")
+    labels, classes = metadata.get("labels"), model.outputs[0].shape[-1]
+    # A single score has two classes. Those of several outputs may be counted in other ways.
+    if isinstance(labels, list | tuple) and len(model.outputs) == 1 and len(labels) not in (classes, max(classes, 2)):
+        raise UserError(f"`metadata` has {len(labels)} labels, and {model.name} {classes} outputs.")
+    about = metadata.get("input")
+    size = about.get("size") if isinstance(about, dict) else None
+    if isinstance(size, int) and size not in model.inputs[0].shape[1:3]:
+        raise UserError(f"`metadata` has images of {size} pixels, and {model.name} takes {model.inputs[0].shape[1:]}.")
 
 
 def check_ranges(model):
@@ -33,61 +84,4 @@ def check_layers(names, known, model_name):
         raise UserError(
             f"{model_name} has no layer {unknown[0]!r} in its fused graph. Names: {', '.join(known[:6])}, ...; "
             "see export.fuse(model).layers."
-        )
-
-
-def check_data(model, data):
-    """Returns the first images of representative data as an array, or says what is wrong with them.
-
-    Args:
-        model: `keras.Model` with one image input.
-        data: float array `(n, height, width, channels)` or an iterable of such batches.
-
-    Returns:
-        float32 array of up to 256 images.
-
-    Raises:
-        UserError: if there are no images, they have another shape than the model's input or numbers that are not
-            finite, or lie in another range than those of the training, as if preprocessing had been forgotten or done
-            twice.
-    """
-    if isinstance(data, str | os.PathLike):
-        raise UserError(
-            f"The representative data are the name {str(data)!r}. Give images as {model.name} takes them: "
-            "keras.utils.image_dataset_from_directory reads a folder, and `preprocess_input` of the network scales."
-        )
-    batches = [data] if hasattr(data, "shape") else data
-    # Batches of a data set come with labels.
-    arrays = (np.asarray(batch[0] if isinstance(batch, tuple | list) else batch) for batch in batches)
-    images = list(itertools.islice((image for batch in arrays for image in batch), CALIBRATION_IMAGES))
-    if not images:
-        raise UserError("The representative data hold no images.")
-    shape = tuple(model.inputs[0].shape[1:])
-    if wrong := next((image.shape for image in images if image.shape != shape), None):
-        raise UserError(f"The representative images are {wrong}, and {model.name} takes {shape}: resize them.")
-    images = np.stack(images).astype("float32")
-    if not np.isfinite(images).all():
-        raise UserError("The representative images hold numbers that are not finite.")
-    _check_range(model, images)
-    return images
-
-
-def _check_range(model, images):
-    """Compares the spread that the first batch normalisation sees with the one it saw in training."""
-    norm = next((layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)), None)
-    if norm is None or len(images) < _LEAST_IMAGES:
-        return
-    learned = np.sqrt(np.mean(keras.ops.convert_to_numpy(norm.moving_variance)))
-    if learned == 1.0:
-        # Nothing was trained.
-        return
-    seen = keras.Model(model.inputs, norm.input).predict(images, verbose=0)
-    # From image to image: from pixel to pixel even blank images differ, at their borders.
-    ratio = np.sqrt(np.mean(np.var(seen, axis=0))) / learned
-    if not 1 / _RATIO < ratio < _RATIO:
-        found = f"{images.min():g} to {images.max():g}, spread {ratio:.2g} times as wide as in training"
-        cause = "is missing" if ratio > 1 else "was done twice"
-        raise UserError(
-            f"The representative images have pixels from {found}: it seems that preprocessing {cause}. Give them as "
-            f"{model.name} takes them."
         )

@@ -3,16 +3,49 @@
 import re
 import warnings
 
+import keras
 import numpy as np
 import tensorflow as tf
-from ai_edge_litert.interpreter import Interpreter, OpResolverType
+from ai_edge_litert import schema_py_generated as schema
+from ai_edge_litert.interpreter import Interpreter
+from ai_edge_litert.tools import flatbuffer_utils
 
 from keras_lightnets.errors import UserError
+from keras_lightnets.kernels.export_scope import export_scope
 from keras_lightnets.quiet import quiet
 
 INTEGERS = ("int8", "int16x8")
 # XNNPACK's bound on (step of the input) * (step of the kernel) / (step of the output).
 _LARGEST_FACTOR = 256
+_WEIGHTED = (
+    schema.BuiltinOperator.CONV_2D,
+    schema.BuiltinOperator.DEPTHWISE_CONV_2D,
+    schema.BuiltinOperator.FULLY_CONNECTED,
+)
+# The type of tensor that each quantization makes.
+_STORED = {
+    "float16": schema.TensorType.FLOAT16,
+    "dynamic": schema.TensorType.INT8,
+    "int8": schema.TensorType.INT8,
+    "int16x8": schema.TensorType.INT16,
+}
+
+
+def trace(fused, arithmetic, folder):
+    """Writes an inference graph as a SavedModel of batch 1, in the export form of every primitive.
+
+    Args:
+        fused: functional `keras.Model` with one input of known size.
+        arithmetic: "float" or "int8".
+        folder: str, where to write.
+    """
+    signature = [keras.InputSpec(shape=(1, *fused.inputs[0].shape[1:]), dtype="float32")]
+    try:
+        with export_scope(arithmetic), quiet():
+            fused.export(folder, verbose=False, input_signature=signature)
+    # Whatever layers of the user raise, and TensorFlow for a full disk.
+    except Exception as error:
+        raise UserError(f"{fused.name} cannot be traced for one image: {_first_line(error)}") from error
 
 
 def convert(folder, quantization=None, images=None, float_io=False):
@@ -34,8 +67,30 @@ def convert(folder, quantization=None, images=None, float_io=False):
         converter.target_spec.supported_types = [tf.float16]
     if quantization in INTEGERS:
         _set_integers(converter, quantization, images, float_io)
-    with quiet():
-        return converter.convert()
+    try:
+        with quiet():
+            return converter.convert()
+    # The converter has no public class of errors.
+    except Exception as error:
+        raise UserError(_why(error)) from error
+
+
+def _why(error):
+    """What a converter could not convert, with the layer if it says which."""
+    operator = re.search(r"'tf\.(\w+)' op is neither", str(error))
+    if operator is None:
+        return f"The model cannot be converted to TFLite: {_first_line(error)}"
+    # Operators are called "model/layer/operation@function".
+    path = re.search(rf'"{operator[1]}:?", "[^/"]+/([^/"@]+)', str(error))
+    where = f" in the layer {path[1]}" if path else ""
+    return (
+        f"TFLite has no operator for {operator[1]}{where}: write that layer with other operations, or export by "
+        "to_saved_model."
+    )
+
+
+def _first_line(error):
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)[:300]
 
 
 def _set_integers(converter, quantization, images, float_io):
@@ -54,21 +109,24 @@ def _set_integers(converter, quantization, images, float_io):
         converter.inference_input_type = converter.inference_output_type = kind
 
 
-def with_float_layers(content, keep_float, images, float_io):
+def with_float_layers(content, keep_float, ends, images, float_io):
     """Quantises a float file to int8, but for the operators of some layers.
 
     Args:
         content: bytes of the float file.
         keep_float: names of layers of the fused graph.
+        ends: names of the layers that give the outputs.
         images: float array to calibrate on.
         float_io: bool, whether the file takes and gives float32.
 
     Returns:
         The bytes of the file.
     """
-    from ai_edge_quantizer import qtyping, quantizer
+    from ai_edge_quantizer import calibrator, qtyping, quantizer, recipe_manager
     from ai_edge_quantizer.algorithm_manager import AlgorithmName
+    from ai_edge_quantizer.utils import qsv_utils
 
+    content = _with_named_outputs(content, ends)
     every = qtyping.TFLOperationName.ALL_SUPPORTED
     (key,) = signatures = Interpreter(model_content=content).get_signature_list()
     (feed,) = signatures[key]["inputs"]
@@ -82,16 +140,29 @@ def with_float_layers(content, keep_float, images, float_io):
             float_parts += [(".*", qtyping.TFLOperationName.INPUT), (".*", qtyping.TFLOperationName.OUTPUT)]
         for regex, operation in float_parts:
             engine.update_quantization_recipe(regex, operation, algorithm_key=AlgorithmName.NO_QUANTIZE)
-        ranges = engine.calibrate({key: [{feed: image[None]} for image in images]})
-        return bytes(engine.quantize(ranges).quantized_model)
+        recipe = recipe_manager.RecipeManager()
+        recipe.load_quantization_recipe(engine.get_quantization_recipe())
+        # `Quantizer.calibrate` takes a moving average of the extremes, which cuts off the largest activations.
+        ranges = calibrator.Calibrator(content, qsv_update_func=qsv_utils.min_max_update)
+        ranges.calibrate({key: [{feed: image[None]} for image in images]}, recipe)
+        return bytes(engine.quantize(ranges.get_model_qsvs()).quantized_model)
 
 
-def with_int8_classifier(content, classifier):
-    """Gives a float file int8 weights in the layers with the names `classifier`."""
+def with_int8_classifier(content, classifier, ends):
+    """Gives a float file int8 weights in its classifier.
+
+    Args:
+        content: bytes of the float file.
+        classifier: names of the layers of the classifier.
+        ends: names of the layers that give the outputs.
+
+    Returns:
+        The bytes of the file.
+    """
     # Convolutions with int8 weights are no faster than float ones; the classifier does nothing but read its weights.
     from ai_edge_quantizer import qtyping, quantizer
 
-    engine = quantizer.Quantizer(bytearray(content))
+    engine = quantizer.Quantizer(bytearray(_with_named_outputs(content, ends)))
     for operator in (qtyping.TFLOperationName.FULLY_CONNECTED, qtyping.TFLOperationName.CONV_2D):
         engine.add_dynamic_config(regex=_operators_of(classifier), operation_name=operator, num_bits=8)
     with quiet():
@@ -103,24 +174,45 @@ def _operators_of(layers):
     return rf".*/({'|'.join(map(re.escape, layers))})(_\d+)?/.*"
 
 
-def check_steps(content, name):
-    """Refuses int8 files whose steps the delegate cannot compute with, and dies of."""
-    runner = Interpreter(
-        model_content=content, experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
-    )
-    runner.allocate_tensors()
-    tensors = {tensor["index"]: tensor for tensor in runner.get_tensor_details()}
-    steps = {index: tensor["quantization_parameters"]["scales"] for index, tensor in tensors.items()}
-    for operator in runner._get_ops_details():
-        if operator["op_name"] in ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"):
-            image, kernel, *_ = operator["inputs"]
-            output = operator["outputs"][0]
-            # One that is kept float has none.
-            if not len(steps[output]):
+def check_content(content, quantization, name):
+    """Refuses a file in which the quantization changed nothing, or whose steps the delegate dies of.
+
+    Args:
+        content: bytes of the file.
+        quantization: as in `to_tflite`.
+        name: str, the name of the model.
+    """
+    graph = flatbuffer_utils.read_model_from_bytearray(bytearray(content))
+    kinds = {tensor.type for tensor in graph.subgraphs[0].tensors}
+    if quantization is not None and _STORED[quantization] not in kinds:
+        raise UserError(
+            f"{name} has nothing that {quantization} would make smaller. Choose another quantization, or None."
+        )
+    if quantization == "int8":
+        _check_steps(graph, name)
+
+
+def _check_steps(graph, name):
+    codes, tensors = graph.operatorCodes, graph.subgraphs[0].tensors
+    for operator in graph.subgraphs[0].operators:
+        if codes[operator.opcodeIndex].builtinCode in _WEIGHTED:
+            image, kernel, output = (tensors[i] for i in (*operator.inputs[:2], operator.outputs[0]))
+            steps = [tensor.quantization and tensor.quantization.scale for tensor in (image, kernel, output)]
+            # A layer that is kept float has none.
+            if any(step is None for step in steps):
                 continue
-            if np.max(steps[image] * steps[kernel] / steps[output]) >= _LARGEST_FACTOR:
-                layer = tensors[output]["name"].split(";")[0]
+            if np.max(steps[0] * steps[1] / steps[2]) >= _LARGEST_FACTOR:
+                layer = output.name.decode().split(";")[0]
                 raise UserError(
                     f"{name} cannot be int8: what {layer} gives is nearly the same for all of the "
                     "representative data. Use other data, or another quantization."
                 )
+
+
+def _with_named_outputs(content, layers):
+    """Renames the outputs of a file, which the converter numbers, after the layers that they come from."""
+    model = flatbuffer_utils.read_model_from_bytearray(bytearray(content))
+    ends = sorted(model.signatureDefs[0].outputs, key=lambda end: (len(end.name), end.name))
+    for end, layer in zip(ends, layers, strict=True):
+        model.subgraphs[0].tensors[end.tensorIndex].name = f"model/{layer}/output".encode()
+    return bytes(flatbuffer_utils.convert_object_to_bytearray(model))

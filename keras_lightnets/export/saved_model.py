@@ -1,11 +1,15 @@
 """Export to SavedModel."""
 
+import dataclasses
 from pathlib import Path
 
 import tensorflow as tf
 
 from keras_lightnets.errors import UserError
-from keras_lightnets.export.verification import Reference, random_samples
+from keras_lightnets.export.checks import image_model
+from keras_lightnets.export.images import random_samples
+from keras_lightnets.export.judging import check_file
+from keras_lightnets.export.verification import Reference
 from keras_lightnets.files import replacing, write_json
 from keras_lightnets.quiet import quiet
 
@@ -31,6 +35,7 @@ def to_saved_model(model, path, samples=None, labels=None):
     >>> report.top1_agreement
     1.0
     """
+    model = image_model(model)
     samples = random_samples(model) if samples is None else samples
     return write_saved_model(Reference(model, samples, labels), path)
 
@@ -46,6 +51,8 @@ def write_saved_model(reference, path):
                 reference.model.export(temporary, verbose=False)
         except tf.errors.OpError as error:
             raise OSError(error.message) from error
-    report = reference.compare(path)
+        report, outputs = reference.run(temporary)
+        check_file(reference, outputs)
+    report = dataclasses.replace(report, path=str(path))
     write_json(path.with_name(path.name + ".json"), report.to_dict())
     return report

@@ -1,29 +1,37 @@
 """Export to TFLite: fused graph, batch 1, built-in operators only, and every file run before it is reported."""
 
+import dataclasses
 import functools
 import math
 import tempfile
 from pathlib import Path
 
-import keras
-
 from keras_lightnets.errors import UserError
-from keras_lightnets.export.checks import check_data, check_layers, check_ranges
+from keras_lightnets.export.checks import (
+    check_layers,
+    check_metadata,
+    check_ranges,
+    check_size,
+    check_target,
+    image_model,
+)
 from keras_lightnets.export.converting import (
     INTEGERS,
-    check_steps,
+    check_content,
     convert,
+    trace,
     with_float_layers,
     with_int8_classifier,
 )
 from keras_lightnets.export.fusing import fuse
+from keras_lightnets.export.images import check_data, random_samples
 from keras_lightnets.export.interpreter import vouch_for
+from keras_lightnets.export.judging import check_file, check_fused
 from keras_lightnets.export.outliers import without_outliers
-from keras_lightnets.export.verification import Reference, random_samples
+from keras_lightnets.export.verification import Reference
 from keras_lightnets.files import add_metadata, replacing, write_json
-from keras_lightnets.kernels.export_scope import export_scope
+from keras_lightnets.graph import calls
 from keras_lightnets.layers.quantized import is_quantize_aware
-from keras_lightnets.quiet import quiet
 
 QUANTIZATIONS = (None, "float16", "dynamic", "int8")
 _KNOWN = (*QUANTIZATIONS, "int16x8")
@@ -93,16 +101,13 @@ class Exporter:
     """
 
     def __init__(self, model, representative_data=None, samples=None, labels=None):
-        if len(model.inputs) != 1 or None in model.inputs[0].shape[1:]:
-            shapes = [tuple(tensor.shape) for tensor in model.inputs]
-            raise UserError(
-                f"TFLite export needs one image input of known size; {model.name} has {shapes}: pass `input_shape`."
-            )
-        self._model, self._samples, self._labels = model, samples, labels
-        self._aware = is_quantize_aware(model)
+        self._model = image_model(model)
+        check_size(self._model)
+        self._aware = is_quantize_aware(self._model)
         if self._aware:
-            check_ranges(model)
-        self._images = None if representative_data is None else check_data(model, representative_data)
+            check_ranges(self._model)
+        self._images = None if representative_data is None else check_data(self._model, representative_data)
+        self._samples, self._labels = samples, labels
         self._folder = tempfile.TemporaryDirectory()
         self._traces = {}
 
@@ -113,17 +118,17 @@ class Exporter:
         self._folder.cleanup()
 
     @functools.cached_property
-    def fused(self):
-        """The inference graph of the model."""
-        return self._model if self._aware else fuse(self._model)
-
-    @functools.cached_property
     def reference(self):
         """The `Reference` that every file is compared with."""
         if isinstance(self._samples, Reference):
             return self._samples
         given = self._images if self._samples is None else self._samples
         return Reference(self._model, random_samples(self._model) if given is None else given, self._labels)
+
+    @functools.cached_property
+    def fused(self):
+        """The inference graph of the model."""
+        return self._model if self._aware else fuse(self._model)
 
     @functools.cached_property
     def _typical(self):
@@ -133,33 +138,44 @@ class Exporter:
     def write(self, path, quantization=None, metadata=None, float_io=False, keep_float=()):
         """Writes a file, runs it and compares it; the arguments and the `Report` are those of `to_tflite`."""
         path = Path(path)
-        if path.suffix != ".tflite":
-            raise UserError(f"{path} must end in .tflite.")
+        check_target(path)
+        if metadata is not None:
+            check_metadata(metadata, self._model)
+        self._check(quantization, keep_float)
+        self._check_fused()
         content = self.convert(quantization, float_io, keep_float)
         with replacing(path) as temporary:
             temporary.write_bytes(content)
             if metadata is not None:
                 add_metadata(temporary, metadata)
+            vouch_for(temporary)
+            report, outputs = self.reference.run(temporary, quantization)
+            if quantization is None:
+                check_file(self.reference, outputs, self.fused, self._convert_anew)
         vouch_for(path)
-        report = self.reference.compare(path, quantization)
+        report = dataclasses.replace(report, path=str(path))
         write_json(path.with_suffix(".tflite.json"), report.to_dict())
         return report
+
+    @functools.cache  # noqa: B019
+    def _check_fused(self):
+        if not self._aware:
+            check_fused(self.reference, self.fused)
 
     def convert(self, quantization=None, float_io=False, keep_float=()):
         """Returns the bytes of a `.tflite` file; the arguments are those of `to_tflite`."""
         self._check(quantization, keep_float)
         if keep_float:
             # The ranges are learned from the float file.
-            content = with_float_layers(convert(self._traced("int8")), keep_float, self._typical, float_io)
+            content = with_float_layers(convert(self._traced("int8")), keep_float, self._ends, self._typical, float_io)
         elif quantization == "dynamic":
-            content = with_int8_classifier(convert(self._traced("float")), _classifier(self.fused))
+            content = with_int8_classifier(convert(self._traced("float")), _classifier(self.fused), self._ends)
         elif quantization in INTEGERS:
             images = None if self._aware else self._typical if quantization == "int8" else self._images
             content = convert(self._traced("int8"), quantization, images, float_io)
         else:
             content = convert(self._traced("float"), quantization)
-        if quantization == "int8":
-            check_steps(content, self._model.name)
+        check_content(content, quantization, self._model.name)
         return content
 
     def _check(self, quantization, keep_float):
@@ -179,15 +195,23 @@ class Exporter:
         if keep_float:
             check_layers(keep_float, [layer.name for layer in self.fused.layers], name)
 
+    @property
+    def _ends(self):
+        """The names of the layers that give the outputs."""
+        givers = {id(tensor): call.operation.name for call in calls(self.fused) for tensor in call.outputs}
+        return [givers[id(tensor)] for tensor in self.fused.outputs]
+
     def _traced(self, arithmetic):
-        """Returns the folder of the SavedModel of batch 1, in the export form of every primitive."""
+        """Returns the folder of the SavedModel of the inference graph."""
         if arithmetic not in self._traces:
-            folder = f"{self._folder.name}/{arithmetic}"
-            signature = [keras.InputSpec(shape=(1, *self._model.inputs[0].shape[1:]), dtype="float32")]
-            with export_scope(arithmetic), quiet():
-                self.fused.export(folder, verbose=False, input_signature=signature)
-            self._traces[arithmetic] = folder
+            self._traces[arithmetic] = f"{self._folder.name}/{arithmetic}"
+            trace(self.fused, arithmetic, self._traces[arithmetic])
         return self._traces[arithmetic]
+
+    def _convert_anew(self, model):
+        folder = f"{self._folder.name}/anew"
+        trace(model, "float", folder)
+        return convert(folder)
 
 
 def _classifier(model):

@@ -3,12 +3,19 @@
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_lightnets.errors import UserError
+from keras_lightnets.export.heads import class_numbers, decisions, head_of, logits
+from keras_lightnets.export.images import check_samples
 from keras_lightnets.export.interpreter import TFLiteModel, latencies
+from keras_lightnets.graph import functional, operations
 
 _BATCH = 256
+# Logits that are smaller than this are compared as if they were of this size.
+_LEAST_LOGIT = 0.01
 
 
 @dataclass
@@ -17,11 +24,13 @@ class Report:
 
     Attributes:
         path: str, the file or folder.
-        quantization: None, "float16", "dynamic" or "int8"; None for a SavedModel.
+        quantization: None, "float16", "dynamic", "int8" or "int16x8"; None for a SavedModel.
         size_bytes: int, all files together.
         samples: int, number of images compared.
         max_abs_diff: float, largest difference of any output from the Keras model.
-        top1_agreement: float, share of the images with the same likeliest class.
+        top1_agreement: float or None, share of the images with the same likeliest class; of pixels, where each has
+            scores. With a single score, the class is whether it is above 0.5, or above 0 if the model ends in a logit.
+            None where it would mean nothing: all images have the same scores, or the model has several outputs.
         accuracy: float or None, share of right answers where labels were given.
         latency_ms: float or None, median time of one image on one thread; None for a SavedModel.
         partitions: int or None, number of XNNPACK partitions; None for a SavedModel.
@@ -33,7 +42,7 @@ class Report:
     size_bytes: int
     samples: int
     max_abs_diff: float
-    top1_agreement: float
+    top1_agreement: float | None = None
     accuracy: float | None = None
     latency_ms: float | None = None
     partitions: int | None = None
@@ -51,14 +60,21 @@ def verify(path, model, samples, labels=None, quantization=None):
         path: str or Path of a `.tflite` file or of a SavedModel folder.
         model: the `keras.Model` that was exported.
         samples: float array `(n, height, width, channels)`, as the model takes them.
-        labels: int array `(n,)` for the accuracy. Defaults to None.
+        labels: numbers of the right classes, for the accuracy: int array `(n,)` or `(n, 1)`, or one-hot
+            `(n, classes)`. Defaults to None.
         quantization: what to write into the report. Defaults to None.
 
     Returns:
         A `Report`.
 
     Raises:
-        UserError: if the file is not a model that can be run.
+        UserError: if the file is not a model that can be run, it has other inputs or outputs than the model, samples
+            or labels do not fit the model, or a score is not finite.
+
+    Example:
+
+    >>> keras_lightnets.export.verify("m0.tflite", model, images).top1_agreement
+    1.0
     """
     return Reference(model, samples, labels).compare(path, quantization)
 
@@ -67,40 +83,108 @@ class Reference:
     """What a Keras model says about some images, which each of its files is compared with.
 
     Args:
-        model: the `keras.Model`.
-        samples: float array `(n, height, width, channels)`, as the model takes them.
-        labels: int array `(n,)` for the accuracy. Defaults to None.
+        model: as in `verify`.
+        samples: as in `verify`.
+        labels: as in `verify`. Defaults to None.
+
+    Attributes:
+        model: the model, functional.
+        samples: float32 array of the images.
+        expected: list with the array of each output.
+
+    Raises:
+        UserError: if samples or labels do not fit the model, or a score is not finite.
     """
 
     def __init__(self, model, samples, labels=None):
-        self.model, self.samples, self.labels = model, samples, labels
-        self.expected = model.predict(samples, batch_size=_BATCH, verbose=0)
+        self.model = functional(model)
+        self.samples = check_samples(self.model, samples)
+        outputs = self.model.predict(self.samples, batch_size=_BATCH, verbose=0)
+        self.expected = [np.asarray(output, "float32") for output in keras.tree.flatten(outputs)]
+        if not all(np.isfinite(output).all() for output in self.expected):
+            raise UserError(f"{self.model.name} gives scores that are not finite: {_reason(self.model)}.")
+        self.heads = [head_of(self.model, tensor) for tensor in self.model.outputs]
+        if labels is not None and len(self.expected) > 1:
+            raise UserError(f"{self.model.name} has {len(self.expected)} outputs: labels are for a model with one.")
+        self._labels = None if labels is None else class_numbers(labels, self.expected[0], self.model.name)
 
     def compare(self, path, quantization=None):
-        """Returns the `Report` of an exported file."""
+        """Returns the `Report` of an exported file; the arguments are those of `verify`."""
+        return self.run(path, quantization)[0]
+
+    def run(self, path, quantization=None):
+        """Returns the `Report` of an exported file, and the list of its outputs."""
         path = Path(path)
-        report = Report(str(path), quantization, _size(path), len(self.samples), 0.0, 1.0)
+        report = Report(str(path), quantization, 0, len(self.samples), 0.0)
         if path.is_dir():
-            loaded = tf.saved_model.load(str(path))
-            batches = [loaded.serve(self.samples[i : i + _BATCH]) for i in range(0, len(self.samples), _BATCH)]
-            outputs = np.concatenate(batches)
+            outputs = _run_saved_model(path, self.samples)
         else:
             runner = TFLiteModel(path)
-            outputs = runner.predict(self.samples)
+            outputs = keras.tree.flatten(runner.predict(self.samples))
             report.latency_ms = latencies([runner])[0]
             report.partitions = runner.operators.count("DELEGATE")
             report.operators = len(runner.operators) - report.partitions
-        report.max_abs_diff = float(np.max(np.abs(outputs - self.expected)))
-        report.top1_agreement = float(np.mean(outputs.argmax(-1) == self.expected.argmax(-1)))
-        if self.labels is not None:
-            report.accuracy = float(np.mean(outputs.argmax(-1) == self.labels))
-        return report
+        self._check(path, outputs)
+        report.size_bytes = _size(path)
+        report.max_abs_diff = max(
+            float(np.max(np.abs(ours - theirs))) for ours, theirs in zip(outputs, self.expected, strict=True)
+        )
+        if len(outputs) == 1:
+            (output,), (expected,), (head,) = outputs, self.expected, self.heads
+            found = decisions(output, head)
+            if not _is_constant(output) and not _is_constant(expected):
+                report.top1_agreement = float(np.mean(found == decisions(expected, head)))
+            if self._labels is not None:
+                report.accuracy = float(np.mean(found == self._labels))
+        return report, outputs
+
+    def accuracy(self):
+        """Returns the share of right answers of the model itself."""
+        return float(np.mean(decisions(self.expected[0], self.heads[0]) == self._labels))
+
+    def difference(self, outputs):
+        """Returns the largest difference of some outputs from the model's, as a share of the largest logit.
+
+        Probabilities are compared by their logits: where all are near 0 and 1, they themselves hide what differs.
+
+        Args:
+            outputs: list with the array of each output for the first of the samples.
+        """
+        shares = []
+        for ours, theirs, head in zip(outputs, self.expected, self.heads, strict=True):
+            ours, theirs = logits(ours, head), logits(theirs[: len(ours)], head)
+            shares.append(np.max(np.abs(ours - theirs)) / max(np.max(np.abs(theirs)), _LEAST_LOGIT))
+        return float(max(shares))
+
+    def _check(self, path, outputs):
+        ours, theirs = ([tuple(output.shape[1:]) for output in each] for each in (outputs, self.expected))
+        if ours != theirs:
+            raise UserError(f"{path} has outputs of shape {ours}, and {self.model.name} of {theirs}: another model.")
+        if not all(np.isfinite(output).all() for output in outputs):
+            raise UserError(f"{path} gives scores that are not finite, which {self.model.name} does not.")
 
 
-def random_samples(model, count=8):
-    """Returns `count` images of standard normal pixels in the input shape of `model`, 224x224 where unknown."""
-    shape = [224 if side is None else side for side in model.inputs[0].shape[1:]]
-    return np.random.default_rng(0).standard_normal((count, *shape)).astype("float32")
+def _is_constant(scores):
+    """Whether several images have the same scores."""
+    return len(scores) > 1 and np.max(np.ptp(scores, axis=0)) <= 1e-6 * np.max(np.abs(scores))
+
+
+def _reason(model):
+    for layer in (each for each in operations(model) if isinstance(each, keras.layers.Layer)):
+        if not all(np.isfinite(weight).all() for weight in layer.get_weights()):
+            return f"its layer {layer.name} has weights that are NaN or infinite"
+    return "its activations overflow for these images"
+
+
+def _run_saved_model(path, samples):
+    try:
+        loaded = tf.saved_model.load(str(path))
+        serve = loaded.serve
+    # What TensorFlow raises for a damaged folder is not documented.
+    except Exception as error:
+        raise UserError(f"{path} is not a SavedModel of keras-lightnets: {str(error).splitlines()[0]}") from error
+    batches = [keras.tree.flatten(serve(samples[i : i + _BATCH])) for i in range(0, len(samples), _BATCH)]
+    return [np.concatenate(parts) for parts in zip(*batches, strict=True)]
 
 
 def _size(path):

@@ -1,6 +1,7 @@
 """What cannot be optimised, said before any work is done."""
 
 from keras_lightnets.errors import UserError
+from keras_lightnets.export.checks import check_unquantized
 from keras_lightnets.layers.quantized import is_quantize_aware
 from keras_lightnets.optimization.prunable import sparsity
 
@@ -12,12 +13,7 @@ def check_float(model):
     """Raises a `UserError` for a model that rounds already."""
     if is_quantize_aware(model):
         raise UserError(f"{model.name} is quantisation-aware already. Start from the float model.")
-    for layer in model.layers:
-        # What `keras.Model.quantize` leaves.
-        if mode := getattr(layer, "quantization_mode", None):
-            raise UserError(
-                f"{model.name} is quantised already: its layer {layer.name} is {mode}. Start from the float model."
-            )
+    check_unquantized(model)
 
 
 def check_dense(model):

@@ -10,8 +10,9 @@ from keras import ops
 from keras_lightnets import graph
 from keras_lightnets import layers as ours
 from keras_lightnets.errors import UserError
-from keras_lightnets.export.checks import check_data
+from keras_lightnets.export.checks import image_model
 from keras_lightnets.export.fusing import fuse
+from keras_lightnets.export.images import check_data
 from keras_lightnets.layers import inference as fused
 from keras_lightnets.layers.quantized import Coefficients, FakeQuantize, QuantizedWeights
 from keras_lightnets.optimization.checks import check_dense, check_float
@@ -73,6 +74,7 @@ def quantize_aware(model, representative_data=None):
     >>> aware = keras_lightnets.optimization.quantize_aware(model)
     >>> aware.compile("adam", "sparse_categorical_crossentropy")  # and aware.fit(...)
     """
+    model = image_model(model)
     check_float(model)
     check_dense(model)
     images = None if representative_data is None else check_data(model, representative_data)

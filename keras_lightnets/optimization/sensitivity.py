@@ -3,8 +3,9 @@
 import keras
 import numpy as np
 
-from keras_lightnets.export.checks import check_data
+from keras_lightnets.export.checks import image_model
 from keras_lightnets.export.fusing import fuse
+from keras_lightnets.export.images import check_data
 from keras_lightnets.layers.quantized import FakeQuantize, QuantizedWeights
 from keras_lightnets.optimization.checks import check_dense, check_float
 from keras_lightnets.optimization.placement import place
@@ -34,6 +35,7 @@ def layer_errors(model, representative_data, advance=lambda: None):
     >>> worst = keras_lightnets.optimization.layer_errors(model, images)[0]["layer"]
     """
     images = check_data(model, representative_data)
+    model = image_model(model)
     check_float(model)
     check_dense(model)
     fused = fuse(model)

@@ -12,7 +12,7 @@ from keras_lightnets.data.pipeline import evaluation_batches, training_batches
 from keras_lightnets.errors import UserError
 from keras_lightnets.evaluation.drawing import can_draw, draw_curve
 from keras_lightnets.evaluation.measures import predict_source, summarize
-from keras_lightnets.export.checks import CALIBRATION_IMAGES
+from keras_lightnets.export.images import CALIBRATION_IMAGES
 from keras_lightnets.export.interpreter import TFLiteModel, latencies
 from keras_lightnets.export.metadata import Metadata
 from keras_lightnets.export.saved_model import write_saved_model

@@ -1,0 +1,95 @@
+"""A file that says something else than its model is not written, and the first layer that differs is named."""
+
+import tempfile
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from keras_lightnets.errors import UserError
+from keras_lightnets.export.fusing import fuse
+from keras_lightnets.export.interpreter import TFLiteModel, vouch_for
+from keras_lightnets.export.verification import Reference
+from keras_lightnets.graph import calls
+
+# Share of the largest logit by which an inference graph or a float file may differ from the model. Rounding stays
+# fifty times below it.
+BOUND = 1e-3
+# Images that are enough to see a layer that computes something else.
+_IMAGES = 16
+
+
+def check_fused(reference, fused):
+    """Raises a `UserError` if an inference graph says something else than the model of a `Reference`."""
+    if not _agrees(reference, fused):
+        layer = _first_unlike_part(reference.model, reference.samples[:_IMAGES])
+        raise _unlike(reference.model, layer, "its inference graph, made by `fuse`,")
+
+
+def check_file(reference, outputs, fused=None, convert=None):
+    """Raises a `UserError` if a float file says something else than the model of a `Reference`.
+
+    Args:
+        reference: `Reference`.
+        outputs: list with the array of each output of the file.
+        fused: the inference graph that a `.tflite` file was converted from. Defaults to None.
+        convert: function from a functional model to the bytes of its `.tflite` file. Defaults to None.
+    """
+    if reference.difference(outputs) > BOUND:
+        layer = _first_unlike_in_file(fused, reference.samples[:_IMAGES], convert) if fused is not None else None
+        raise _unlike(reference.model, layer, "the file")
+
+
+def _unlike(model, layer, what):
+    where = "" if layer is None else f"; the first layer that differs is {layer.name} ({type(layer).__name__})"
+    return UserError(
+        f"Nothing was written: {what} would say something else than {model.name}{where}. Use layers of Keras or of "
+        "this package there."
+    )
+
+
+def _agrees(reference, fused):
+    outputs = fused.predict(reference.samples[:_IMAGES], verbose=0)
+    return reference.difference(keras.tree.flatten(outputs)) <= BOUND
+
+
+def _first_unlike_part(model, samples):
+    """Returns the first layer of a functional model that `fuse` makes another one of."""
+    order = calls(model)
+
+    def differs(call):
+        part = keras.Model(model.inputs, call.outputs)
+        return not _agrees(Reference(part, samples), fuse(part))
+
+    low, high = -1, len(order) - 1
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if differs(order[middle]) else (middle, high)
+    call = order[high]
+    while before := next((other for other in order if _feeds(other, call) and differs(other)), None):
+        call = before
+    if call.model is not None and len(call.inputs) == 1:
+        inside = keras.Model(model.inputs, call.inputs[0]).predict(samples, verbose=0)
+        if not _agrees(Reference(call.model, inside), fuse(call.model)):
+            return _first_unlike_part(call.model, inside)
+    return call.operation
+
+
+def _feeds(call, other):
+    return any(output is tensor for output in call.outputs for tensor in other.inputs)
+
+
+def _first_unlike_in_file(fused, samples, convert):
+    """Returns the first layer of an inference graph that its file computes otherwise, or None."""
+    tensors = [(call.operation, tensor) for call in calls(fused) for tensor in call.outputs]
+    every = keras.Model(fused.inputs, [tensor for _, tensor in tensors])
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "every.tflite"
+        path.write_bytes(convert(every))
+        vouch_for(path)
+        outputs = keras.tree.flatten(TFLiteModel(path).predict(samples))
+    expected = keras.tree.flatten(every.predict(samples, verbose=0))
+    for (layer, _), ours, theirs in zip(tensors, outputs, expected, strict=True):
+        if not np.max(np.abs(ours - theirs)) <= BOUND * np.max(np.abs(theirs)):
+            return layer
+    return None
