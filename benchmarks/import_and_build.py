@@ -28,7 +28,11 @@ def main():
     low, middle, high = statistics.quantiles(added, n=4)
     rows = [["import keras_lightnets", f"{1e3 * middle:.0f} ({1e3 * low:.0f}-{1e3 * high:.0f})"]]
     report("import", "What the import adds to `import keras`", ["statement", "ms, median and quartiles"], rows)
-    builders = {name: getattr(kl, name) for name in dir(kl.applications) if name[0].isupper() and hasattr(kl, name)}
+    builders = {
+        name: getattr(kl, name)
+        for name in dir(kl.applications)
+        if name[0].isupper() and callable(getattr(kl, name, None))
+    }
     baseline = "keras MobileNetV2"
     builders = {baseline: keras.applications.MobileNetV2, **builders}
     layers = {name: len(build(weights=None).layers) for name, build in builders.items()}
