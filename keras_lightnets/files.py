@@ -11,7 +11,7 @@ from pathlib import Path
 from keras_lightnets.errors import UserError
 
 # A `.keras` file is a zip archive, and a `.tflite` file may have one at its end: flatbuffer readers ignore the tail.
-_MEMBER = "keras_lightnets.json"
+METADATA = "keras_lightnets.json"
 # Names of a thousand classes take 20 kB.
 _LARGEST_METADATA = 16_000_000
 
@@ -40,6 +40,50 @@ def _remove(path):
     path.unlink(missing_ok=True)
 
 
+@contextlib.contextmanager
+def reading(path, way_out):
+    """Raises a UserError that names `path`, and the way out, for whatever goes wrong while its content is taken."""
+    try:
+        yield
+    except UserError:
+        raise
+    # What json, zipfile and NumPy raise for damaged files is not documented.
+    except Exception as error:
+        reason = next(iter(str(error).strip().splitlines()), "")
+        reason = reason if isinstance(error, OSError) else f"{type(error).__name__}: {reason}"
+        raise UserError(f"{path} is damaged or cannot be read ({reason:.200}). {way_out}") from error
+
+
+def read_json(path, way_out):
+    """Returns the dict in a JSON file; a UserError that names the file and the way out if there is none."""
+    with reading(path, way_out):
+        content = json.loads(Path(path).read_text("utf-8"))
+        if not isinstance(content, dict):
+            raise TypeError(f"it holds no object, but a {type(content).__name__}")
+        return content
+
+
+@contextlib.contextmanager
+def locked(path, way_out):
+    """Holds the lock file `path`, in an existing folder, against other processes; a kill releases it.
+
+    Raises:
+        UserError: if another process holds it, with the way out.
+    """
+    # Not on every system.
+    import fcntl
+
+    with open(path, "a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError(f"Another process is writing to {Path(path).parent}. {way_out}") from None
+        try:
+            yield
+        finally:
+            Path(path).unlink(missing_ok=True)
+
+
 def write_json(path, content):
     """Writes `content` as JSON, whole or not at all."""
     with replacing(path) as temporary:
@@ -57,7 +101,7 @@ def write_csv(path, rows):
 def add_metadata(path, metadata):
     """Appends `metadata`, a dict of JSON values, to a `.tflite` or `.keras` file."""
     with zipfile.ZipFile(path, "a") as archive:
-        archive.writestr(_MEMBER, json.dumps(metadata))
+        archive.writestr(METADATA, json.dumps(metadata))
 
 
 def read_metadata(path):
@@ -68,7 +112,7 @@ def read_metadata(path):
         return None
     with archive:
         try:
-            member = archive.getinfo(_MEMBER)
+            member = archive.getinfo(METADATA)
         except KeyError:
             return None
         try:

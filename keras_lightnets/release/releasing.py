@@ -16,7 +16,8 @@ from keras_lightnets.files import replacing, write_json
 from keras_lightnets.preprocessing import IMAGENET_STATISTICS, RAW, SYMMETRIC
 from keras_lightnets.release.card import released_card
 from keras_lightnets.training.config import make_config
-from keras_lightnets.training.training import finished, train
+from keras_lightnets.training.report import finished_report
+from keras_lightnets.training.training import train
 from keras_lightnets.weights.records import record as records
 from keras_lightnets.weights.records.shipped import WEIGHTS
 
@@ -133,7 +134,7 @@ def train_and_release(config, folder, console=None):
     Returns:
         The report, as `training.train` does.
     """
-    ended = finished(config) is not None
+    ended = finished_report(config.output, config.settings) is not None
     if not ended:
         check_name(config, folder)
     report = train(config, console)

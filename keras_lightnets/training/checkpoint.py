@@ -1,5 +1,6 @@
 """The state of an interrupted run: everything that decides its further course, in one file."""
 
+import contextlib
 import hashlib
 import json
 import shutil
@@ -8,7 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from keras_lightnets.errors import UserError
-from keras_lightnets.files import add_metadata, read_metadata, replacing, write_json
+from keras_lightnets.files import METADATA, add_metadata, locked, read_json, reading, replacing, write_json
+
+# What is there before `run.json` is.
+_EARLY = ("checkpoint", "lock", ".partial.run.json")
 
 
 class Checkpoint:
@@ -30,6 +34,8 @@ class Checkpoint:
         self.settings, self._chief = settings, chief
         self._folder = Path(output) / "checkpoint"
         self._run, self._last, self._kept = (self._folder / name for name in ("run.json", "last.npz", "kept.npz"))
+        self._way_out = f"Remove {self._folder} to begin anew."
+        self._held = contextlib.ExitStack()
         self.step, self.phase, self.history, self._arrays = 0, None, [], None
 
     @property
@@ -40,48 +46,70 @@ class Checkpoint:
     def check(self, resume):
         """Refuses to overwrite anything, and to resume what does not match; writes nothing."""
         output = self._folder.parent
-        if not resume:
-            if output.exists() and (not output.is_dir() or any(output.iterdir())):
-                way_out = "pass --resume to go on with it" if self.begun else "choose another or remove it"
-                raise UserError(f"The output {output} exists already: {way_out}.")
-            return
         if not self.begun:
-            raise UserError(f"{output} holds no interrupted run to resume.")
-        for name, before in json.loads(self._run.read_text())["settings"].items():
+            killed_early = self._folder.is_dir() and all(path.name in _EARLY for path in output.rglob("*"))
+            if resume and not killed_early:
+                raise UserError(f"{output} holds no interrupted run to resume.")
+            if output.exists() and not killed_early and (not output.is_dir() or any(output.iterdir())):
+                raise UserError(f"The output {output} exists already: choose another or remove it.")
+            return
+        if not resume:
+            raise UserError(f"The output {output} exists already: pass --resume to go on with it.")
+        for name, before in self._begun_with("settings", dict).items():
             if self.settings.get(name) != before:
                 raise UserError(
                     f"{output} was begun with {name}={before!r}, not {self.settings.get(name)!r}: resume with the "
                     "same, or choose another output."
                 )
 
+    def _begun_with(self, name, kind):
+        """Returns what `run.json` says."""
+        content = read_json(self._run, self._way_out)
+        with reading(self._run, self._way_out):
+            if not isinstance(content[name], kind):
+                raise TypeError(f"{name} is {content[name]!r}")
+        return content[name]
+
     def open(self, names):
         """Begins the run, or goes on with it, now that its images are known to be good.
+
+        The folder is held against other processes until `close`.
 
         Args:
             names: iterable of str that tells the data apart, such as the files.
 
         Raises:
-            UserError: if the data changed, the folder cannot be written, or the checkpoint cannot be read.
+            UserError: if another process writes there, the data changed, the folder cannot be written, or the
+                checkpoint cannot be read.
         """
-        fingerprint = hashlib.sha256("\n".join(names).encode()).hexdigest()
+        fingerprint = hashlib.sha256("\n".join(names).encode(errors="surrogateescape")).hexdigest()
+        if self._chief:
+            self._hold()
         if not self.begun:
             if self._chief:
-                try:
-                    self._folder.mkdir(parents=True, exist_ok=True)
-                except OSError as error:
-                    raise UserError(
-                        f"Cannot write {self._folder.parent}: {error.strerror}. Choose another output."
-                    ) from error
                 write_json(self._run, {"settings": self.settings, "fingerprint": fingerprint})
-        elif json.loads(self._run.read_text())["fingerprint"] != fingerprint:
+        elif self._begun_with("fingerprint", str) != fingerprint:
             raise UserError("The images changed since the run began: begin a new one.")
         if self._last.exists():
-            about = read_metadata(self._last)
-            if about is None:
-                raise UserError(f"{self._last} is damaged. Remove {self._folder} to begin anew.")
-            self.step, self.phase, self.history = about["step"], about["phase"], about["history"]
-            with np.load(self._last) as file:
-                self._arrays = {group: [file[f"{group}/{i}"] for i in range(n)] for group, n in about["groups"].items()}
+            with reading(self._last, self._way_out):
+                content = _read(self._last)
+                about = json.loads(content[METADATA])
+                self.step, self.phase, self.history = (about[name] for name in ("step", "phase", "history"))
+                self._arrays = {name: _group(content, name, count) for name, count in about["groups"].items()}
+
+    def _hold(self):
+        output = self._folder.parent
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            self._held.enter_context(locked(self._folder / "lock", "Wait for it to end, or choose another output."))
+        except OSError as error:
+            raise UserError(f"Cannot write {output}: {error.strerror}. Choose another output.") from error
+        # Another process may have been here since.
+        self.check(resume=self.begun)
+
+    def close(self):
+        """Lets other processes write to the folder again."""
+        self._held.close()
 
     def save(self, model, step, phase):
         """Keeps everything that decides the further course of the run.
@@ -116,13 +144,16 @@ class Checkpoint:
         if self.phase != phase:
             groups = {"model": groups["model"]}
         for group, variables in groups.items():
-            for variable, values in zip(variables, self._arrays[group], strict=True):
-                variable.assign(values)
+            self._assign(variables, group)
 
     def restore_metrics(self, model):
         """Puts back the sums that the numbers of an unfinished epoch are made of."""
-        for variable, values in zip(model.metrics_variables, self._arrays["metrics"], strict=True):
-            variable.assign(values)
+        self._assign(model.metrics_variables, "metrics")
+
+    def _assign(self, variables, group):
+        with reading(self._last, self._way_out):
+            for variable, values in zip(variables, self._arrays[group], strict=True):
+                variable.assign(values)
 
     def keep(self, model):
         """Keeps the weights of the epoch just ended as those of the finished model."""
@@ -132,12 +163,13 @@ class Checkpoint:
 
     def load_kept(self, model):
         """Loads the kept weights into a model of the same architecture."""
-        with np.load(self._kept) as file:
-            model.set_weights([file[f"weights/{i}"] for i in range(len(model.weights))])
+        with reading(self._kept, self._way_out):
+            model.set_weights(_group(_read(self._kept), "weights", len(model.weights)))
 
     def remove(self):
         """Removes the checkpoints of a finished run."""
-        shutil.rmtree(self._folder)
+        shutil.rmtree(self._folder, ignore_errors=True)
+        self.close()
 
 
 def _variables(model):
@@ -147,6 +179,18 @@ def _variables(model):
         "optimizer": model.optimizer.variables,
         "metrics": model.metrics_variables,
     }
+
+
+def _read(path):
+    """Returns the arrays of a file by name, and its metadata as bytes."""
+    with np.load(path) as file:
+        if damaged := file.zip.testzip():
+            raise ValueError(f"its member {damaged} is damaged")
+        return dict(file)
+
+
+def _group(content, name, count):
+    return [content[f"{name}/{i}"] for i in range(count)]
 
 
 def _write(path, arrays, about):

@@ -1,5 +1,6 @@
 """Fine-tuning on a folder of images, from the files to verified exports."""
 
+import contextlib
 import dataclasses
 
 from keras_lightnets.data.decoding import decode
@@ -12,6 +13,7 @@ from keras_lightnets.training.classification import Classification
 from keras_lightnets.training.config import Config
 from keras_lightnets.training.distribution import distribute
 from keras_lightnets.training.progress import Progress
+from keras_lightnets.training.report import finished_report
 from keras_lightnets.training.run import Phase, Run, complete
 
 # Peak learning rates of AdamW, and the layers that are trained.
@@ -48,6 +50,9 @@ def finetune(options, resume=False, console=None):
     """
     require_matplotlib("training curve")
     progress = Progress(console)
+    if resume and (report := finished_report(options.output, options.settings)):
+        progress.result(report, options.output)
+        return report
     checkpoint = Checkpoint(options.output, options.settings)
     checkpoint.check(resume)
     folder = read_folder(options.data, options.seed)
@@ -63,10 +68,11 @@ def finetune(options, resume=False, console=None):
     config = _config(options, images=data.splits["train"].count)
     task = Classification(config, data, models.build_with_new_head)
     phases = [Phase(name, epochs, *_PHASES[name]) for name, epochs in options.phases]
-    checkpoint.open(data.identity)
-    progress.phases(options, done=len(checkpoint.history))
     run = Run(config, task, model, phases, distribution, checkpoint, progress)
-    return complete(run, {"bad_images": bad})
+    with contextlib.closing(checkpoint):
+        checkpoint.open(data.identity)
+        progress.phases(options, done=len(checkpoint.history))
+        return complete(run, {"bad_images": bad})
 
 
 def _config(options, images):

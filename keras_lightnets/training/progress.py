@@ -79,8 +79,9 @@ class Progress:
         if done:
             self._console.print(f"Resuming after epoch {done}.")
 
-    def plan(self, config, data, distribution, steps, done):
-        """Says what will be trained, on what, and how the work is dealt out."""
+    def plan(self, run, data):
+        """Says what a `Run` will train, on what, and how the work is dealt out."""
+        config, distribution, done = run.config, run.distribution, run.checkpoint.step
         images = ", ".join(f"{split.count} {part}" for part, split in data.splits.items())
         each = config.batch_size // distribution.replicas
         lines = [
@@ -89,7 +90,8 @@ class Progress:
             f"batch {config.batch_size} = {distribution.replicas} x {each}; worker w decodes every record of number "
             f"w modulo {distribution.workers}.",
             f"Learning rate {config.peak_rate:g} = {config.learning_rate:g} x {config.batch_size} / "
-            f"{config.base_batch}, {config.optimizer}, {config.schedule}; {config.epochs} epochs of {steps} steps.",
+            f"{config.base_batch}, {config.optimizer}, {config.schedule}; {config.epochs} epochs of {run.task.steps} "
+            "steps.",
         ]
         for line in lines:
             self._console.print(line, highlight=False)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 import keras
@@ -10,6 +11,7 @@ from keras_lightnets.training.checkpoint import Checkpoint
 from keras_lightnets.training.classification import Classification
 from keras_lightnets.training.config import Config
 from keras_lightnets.training.distribution import Distribution
+from keras_lightnets.training.logs import write_logs
 from keras_lightnets.training.loop import run_phases
 from keras_lightnets.training.progress import Progress
 
@@ -78,6 +80,8 @@ def complete(run, about):
     run_phases(run)
     if not run.distribution.chief:
         return None
+    # A run that was killed after its last epoch has not done that.
+    write_logs(run.checkpoint.history, Path(run.config.output))
     model = run.task.finished_model()
     run.checkpoint.load_kept(model)
     history = run.checkpoint.history

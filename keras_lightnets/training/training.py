@@ -1,8 +1,7 @@
 """Training by a recipe, on one device or many, from the data to verified exports."""
 
+import contextlib
 import importlib
-import json
-from pathlib import Path
 
 from keras_lightnets.data.opening import open_data
 from keras_lightnets.errors import UserError
@@ -11,6 +10,7 @@ from keras_lightnets.training.checkpoint import Checkpoint
 from keras_lightnets.training.classification import Classification
 from keras_lightnets.training.distribution import distribute
 from keras_lightnets.training.progress import Progress
+from keras_lightnets.training.report import finished_report
 from keras_lightnets.training.run import Phase, Run, complete
 
 
@@ -46,7 +46,7 @@ def train(config, console=None, release=None):
     if release is not None:
         # Its home is a floor above; it trains by this function.
         return importlib.import_module("keras_lightnets.release.releasing").train_and_release(config, release, console)
-    if report := finished(config):
+    if report := finished_report(config.output, config.settings):
         Progress(console).result(report, config.output)
         return report
     distribution = distribute(config.strategy, config.worker_timeout)
@@ -59,19 +59,12 @@ def train(config, console=None, release=None):
     task = Classification(config, data, models.build)
     model = models.start(config, models.build, len(data.classes), distribution)
     phases = [Phase("train", config.epochs, config.peak_rate)]
-    checkpoint.open(data.identity)
-    progress.plan(config, data, distribution, task.steps, checkpoint.step)
+    run = Run(config, task, model, phases, distribution, checkpoint, progress)
     about = {
         "strategy": {"name": distribution.name, "workers": distribution.workers, "replicas": distribution.replicas},
         "bad_images": [],
     }
-    return complete(Run(config, task, model, phases, distribution, checkpoint, progress), about)
-
-
-def finished(config):
-    """Returns the report of a run of the same settings that has ended, or None."""
-    path = Path(config.output) / "report.json"
-    if not path.exists() or (path.parent / "checkpoint").exists():
-        return None
-    report = json.loads(path.read_text())
-    return report if report.get("options") == json.loads(json.dumps(config.settings)) else None
+    with contextlib.closing(checkpoint):
+        checkpoint.open(data.identity)
+        progress.plan(run, data)
+        return complete(run, about)

@@ -1,0 +1,45 @@
+"""The report of a finished run, read back."""
+
+import json
+import shutil
+from pathlib import Path
+
+from keras_lightnets.files import read_json, reading
+from keras_lightnets.training.card import export_rows
+
+_KEYS = (
+    *("keras_lightnets", "model", "options", "history", "best_epoch", "classes", "images", "parameters", "madds"),
+    "test",
+)
+
+
+def read_report(folder):
+    """Returns the report of the finished run in a folder.
+
+    Raises:
+        UserError: if `report.json` there is damaged, or is that of another command.
+    """
+    path = Path(folder) / "report.json"
+    way_out = "Train again, into another folder."
+    report = read_json(path, way_out)
+    with reading(path, way_out):
+        for name in _KEYS:
+            report[name]
+        export_rows(report)
+    return report
+
+
+def finished_report(output, settings):
+    """Returns the report of a run of these settings that has ended in the folder `output`, or None.
+
+    Removes what is left of its checkpoints: a kill may have come between the report and their removal.
+    """
+    path = Path(output) / "report.json"
+    if not path.is_file():
+        return None
+    if read_json(path, f"Choose another output, or remove {output}.").get("options") != json.loads(
+        json.dumps(settings)
+    ):
+        return None
+    shutil.rmtree(path.with_name("checkpoint"), ignore_errors=True)
+    return read_report(output)
