@@ -16,7 +16,7 @@ from keras_lightnets.data.opening import open_data
 from keras_lightnets.data.pipeline import Evaluation, evaluation_batches
 from keras_lightnets.design.worker import BATCH, prepare_process, read, train
 from keras_lightnets.errors import UserError
-from keras_lightnets.files import replacing, write_json
+from keras_lightnets.files import read_json, reading, replacing, write_json
 from keras_lightnets.preprocessing import RAW
 
 _HOLDOUT = 0.1
@@ -44,11 +44,12 @@ class Trials:
                 raise UserError(f"`{name}` must be positive. Received: {name}={value}")
         self._training, self._folder = training, Path(output)
         self._images = self._folder / "images.npz"
+        self._way_out = f"Remove {self._folder}, or choose another folder."
         self._settings = json.loads(json.dumps({"data": data, **training._asdict(), **settings}))
         path = self._folder / "settings.json"
         if path.exists():
-            _refuse_change(self._folder, json.loads(path.read_text()), self._settings)
-            with np.load(self._images) as arrays:
+            _refuse_change(self._folder, read_json(path, self._way_out), self._settings)
+            with reading(self._images, self._way_out), np.load(self._images) as arrays:
                 classes = int(arrays["classes"])
         else:
             self._new = _load(data, training)

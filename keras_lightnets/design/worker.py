@@ -1,6 +1,5 @@
 """One process of `Trials`: trains a network from several seeds."""
 
-import json
 import multiprocessing
 import os
 import threading
@@ -11,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_lightnets.design.bottleneck_net import BottleneckNet
-from keras_lightnets.files import write_json
+from keras_lightnets.files import read_json, reading, write_json
 from keras_lightnets.preprocessing import SYMMETRIC
 from keras_lightnets.quiet import quiet
 
@@ -44,7 +43,13 @@ class Training(NamedTuple):
 
 def read(path):
     """Returns the results that a training has written so far."""
-    return json.loads(path.read_text()) if path.exists() else {"accuracy": [], "nuclear_norm": []}
+    if not path.exists():
+        return {"accuracy": [], "nuclear_norm": []}
+    results = read_json(path, "Remove it to train that network again.")
+    with reading(path, "Remove it to train that network again."):
+        if len(results["accuracy"]) != len(results["nuclear_norm"]):
+            raise ValueError("lists of unequal length")
+    return results
 
 
 def prepare_process(threads):

@@ -1,7 +1,6 @@
 """All networks by published accuracy and cost: the table and the picture that a choice starts from."""
 
 import fnmatch
-import json
 import tempfile
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from keras_lightnets.evaluation.drawing import draw_costs, on_front, require_mat
 from keras_lightnets.evaluation.profiling import open_model
 from keras_lightnets.export.interpreter import TFLiteModel, vouch_for
 from keras_lightnets.export.tflite import Exporter
-from keras_lightnets.files import write_csv, write_json
+from keras_lightnets.files import read_json, write_csv, write_json
 
 _COSTS = ("madds", "params", "latency_ms")
 _RUNS = 100
@@ -81,7 +80,7 @@ def _chosen(names):
 
 def _latencies(names, path, console):
     """Measures what `path` does not hold yet, and returns what it then holds: a dict from name to figures."""
-    known = json.loads(path.read_text()) if path.exists() else {}
+    known = read_json(path, "Remove it to measure afresh.") if path.exists() else {}
     columns = (TextColumn("{task.description}"), MofNCompleteColumn(), TimeElapsedColumn())
     missing = [name for name in names if name not in known]
     with (

@@ -3,12 +3,12 @@
 from keras_lightnets.training.card import accuracy, beginning, exports, pixels
 
 
-def released_card(report, entry):
-    """Returns the card of a released model as Markdown, from the report that goes with it and its manifest entry."""
-    options, weights, data = report["options"], report["released"], entry["weights"]
+def released_card(report, identity):
+    """Returns the card of a released model as Markdown, from the report that goes with it and what it is found by."""
+    options, weights, data = report["options"], report["released"], identity["weights"]
     size = options["size"]
-    arguments = {**entry["arguments"], "weights": data, "input_shape": (size, size, 3)}
-    call = f"{entry['builder']}({', '.join(f'{name}={value!r}' for name, value in arguments.items())})"
+    arguments = {**identity["arguments"], "weights": data, "input_shape": (size, size, 3)}
+    call = f"{identity['builder']}({', '.join(f'{name}={value!r}' for name, value in arguments.items())})"
     return f"""{beginning(report, data)}
 **Training:** {len(report["history"])} epochs, {options["batch_size"]} images a step, {options["optimizer"]} at
 {options["learning_rate"]} with the schedule "{options["schedule"]}", weight decay {options["weight_decay"]}, crops of

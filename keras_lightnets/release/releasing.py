@@ -1,22 +1,21 @@
 """Finished runs among the released models."""
 
 import hashlib
-import json
 import shutil
 from pathlib import Path
 
 import h5py
-import keras
 import numpy as np
 
 from keras_lightnets.errors import UserError
 from keras_lightnets.evaluation.evaluating import open_known
 from keras_lightnets.evaluation.measures import predict_source, summarize
-from keras_lightnets.files import replacing, write_json
+from keras_lightnets.evaluation.opening import load_keras
+from keras_lightnets.files import read_json, reading, replacing, write_json
 from keras_lightnets.preprocessing import IMAGENET_STATISTICS, RAW, SYMMETRIC
 from keras_lightnets.release.card import released_card
 from keras_lightnets.training.config import make_config
-from keras_lightnets.training.report import finished_report
+from keras_lightnets.training.report import finished_report, read_report
 from keras_lightnets.training.training import train
 from keras_lightnets.weights.records import record as records
 from keras_lightnets.weights.records.shipped import WEIGHTS
@@ -24,6 +23,7 @@ from keras_lightnets.weights.records.shipped import WEIGHTS
 # The float file of half the size, as fast as that of float32.
 _EXPORTS = ("model_float16.tflite", "model_int8.tflite")
 _LARGEST_LOSS = 0.01
+_WAY_OUT = "Restore it, or release into another folder."
 _PREPROCESSING = {IMAGENET_STATISTICS: records.IMAGENET, SYMMETRIC: records.SYMMETRIC, RAW: records.INSIDE}
 
 
@@ -34,20 +34,33 @@ def released_path(run, folder):
 
 def check_name(config, folder):
     """Raises a UserError if the folder of released models has the run's name, or its network with the same data."""
-    if (target := released_path(config.output, folder)).exists():
+    target, entries = released_path(config.output, folder), _entries(folder)
+    if target.exists() and not _unlisted(target, config, entries):
         raise UserError(f"{target} is released already. Remove it, or choose another name for the output.")
-    for name, entry in _entries(folder).items():
-        same = all(entry[key] == value for key, value in _identity(config).items())
-        if same and (Path(folder) / name).exists():
-            raise UserError(
-                f"{folder} has {config.model} with the weights {entry['weights']!r} already, in {name}, and the name "
-                "would mean both. Remove that one first."
-            )
+    with reading(_manifest(folder), _WAY_OUT):
+        same = [name for name, entry in entries.items() if _identity(config).items() <= entry.items()]
+    if others := [name for name in same if (Path(folder) / name).exists()]:
+        raise UserError(
+            f"{folder} has {config.model} with the weights {entries[others[0]]['weights']!r} already, in {others[0]}, "
+            "and the name would mean both. Remove that one first."
+        )
+
+
+def _unlisted(target, config, entries):
+    """Whether a kill came between the folder of this very run and its entry in the manifest."""
+    if target.name in entries or not (target / "report.json").is_file():
+        return False
+    report = read_json(target / "report.json", f"Remove {target}.")
+    return "released" in report and report.get("options") == config.settings
+
+
+def _manifest(folder):
+    return Path(folder) / "manifest.json"
 
 
 def _entries(folder):
-    manifest = Path(folder) / "manifest.json"
-    return json.loads(manifest.read_text("utf-8")) if manifest.exists() else {}
+    manifest = _manifest(folder)
+    return read_json(manifest, _WAY_OUT) if manifest.exists() else {}
 
 
 def _identity(config):
@@ -81,7 +94,7 @@ def release(run, folder, data):
     run, folder = Path(run), Path(folder)
     if not (run / "report.json").is_file():
         raise UserError(f"{run} holds no finished run: report.json is missing.")
-    report = json.loads((run / "report.json").read_text())
+    report = read_report(run)
     if "strategy" not in report:
         raise UserError(f"{run} is no run of `train`: only those have the layers of the builder.")
     for name in _EXPORTS:
@@ -91,36 +104,47 @@ def release(run, folder, data):
     check_name(config, folder)
     target = released_path(run, folder)
     folder.mkdir(parents=True, exist_ok=True)
-    with replacing(target) as temporary:
-        temporary.mkdir()
-        _save_float16(keras.saving.load_model(run / "model.keras", compile=False), temporary / WEIGHTS)
-        measured = _measure(temporary / WEIGHTS, config, report["classes"])
-        if not measured["top1"] >= report["test"]["top1"] - _LARGEST_LOSS:
-            raise UserError(
-                f"{run}: the weights in float16 reach a top-1 accuracy of {measured['top1']:.2%}, in float32 "
-                f"{report['test']['top1']:.2%}."
-            )
-        for name in _EXPORTS:
-            shutil.copy(run / name, temporary / name)
-        report["exports"] = [export for export in report["exports"] if export["path"] in _EXPORTS]
-        report["released"] = {"path": WEIGHTS, "size_bytes": (temporary / WEIGHTS).stat().st_size, **measured}
-        entry = {
-            **_identity(config),
-            "size": config.size,
-            "preprocessing": _PREPROCESSING[config.record.preprocessing],
-            "labels": report["classes"],
-            "parameters": report["parameters"],
-            "madds": report["madds"],
-            "top1": measured["top1"],
-            "images": measured["images"],
-            "keras_lightnets": report["keras_lightnets"],
-        }
-        write_json(temporary / "report.json", report)
-        (temporary / "model_card.md").write_text(released_card(report, entry), encoding="utf-8")
+    if not target.exists():
+        with replacing(target) as temporary:
+            temporary.mkdir()
+            _write(temporary, run, report, config)
     digests = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(target.iterdir())}
+    entry = _entry(config, read_report(target))
     entries = {**_entries(folder), target.name: {**entry, "files": digests}}
-    write_json(folder / "manifest.json", dict(sorted(entries.items())))
+    write_json(_manifest(folder), dict(sorted(entries.items())))
     return target
+
+
+def _write(target, run, report, config):
+    """Writes the files of a released model."""
+    _save_float16(load_keras(run / "model.keras"), target / WEIGHTS)
+    measured = _measure(target / WEIGHTS, config, report["classes"])
+    if not measured["top1"] >= report["test"]["top1"] - _LARGEST_LOSS:
+        raise UserError(
+            f"{run}: the weights in float16 reach a top-1 accuracy of {measured['top1']:.2%}, in float32 "
+            f"{report['test']['top1']:.2%}."
+        )
+    for name in _EXPORTS:
+        shutil.copy(run / name, target / name)
+    report["exports"] = [export for export in report["exports"] if export["path"] in _EXPORTS]
+    report["released"] = {"path": WEIGHTS, "size_bytes": (target / WEIGHTS).stat().st_size, **measured}
+    write_json(target / "report.json", report)
+    (target / "model_card.md").write_text(released_card(report, _identity(config)), encoding="utf-8")
+
+
+def _entry(config, report):
+    """Returns what the manifest says about a released model, but for its files."""
+    return {
+        **_identity(config),
+        "size": config.size,
+        "preprocessing": _PREPROCESSING[config.record.preprocessing],
+        "labels": report["classes"],
+        "parameters": report["parameters"],
+        "madds": report["madds"],
+        "top1": report["released"]["top1"],
+        "images": report["released"]["images"],
+        "keras_lightnets": report["keras_lightnets"],
+    }
 
 
 def train_and_release(config, folder, console=None):
@@ -134,11 +158,13 @@ def train_and_release(config, folder, console=None):
     Returns:
         The report, as `training.train` does.
     """
+    target = released_path(config.output, folder)
     ended = finished_report(config.output, config.settings) is not None
+    released = ended and target.exists() and target.name in _entries(folder)
     if not ended:
         check_name(config, folder)
     report = train(config, console)
-    if report is not None and not (ended and released_path(config.output, folder).exists()):
+    if report is not None and not released:
         release(config.output, folder, config.data)
     return report
 

@@ -183,10 +183,11 @@ def _variables(model):
 
 def _read(path):
     """Returns the arrays of a file by name, and its metadata as bytes."""
-    with np.load(path) as file:
-        if damaged := file.zip.testzip():
+    # NumPy leaves open what it cannot read.
+    with path.open("rb") as file, np.load(file) as content:
+        if damaged := content.zip.testzip():
             raise ValueError(f"its member {damaged} is damaged")
-        return dict(file)
+        return dict(content)
 
 
 def _group(content, name, count):

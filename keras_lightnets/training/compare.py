@@ -1,13 +1,13 @@
 """Several networks under one budget, side by side."""
 
 import dataclasses
-import json
 from pathlib import Path
 
 from keras_lightnets.applications.catalog import find_model
 from keras_lightnets.errors import UserError
 from keras_lightnets.evaluation.drawing import draw_costs, require_matplotlib
 from keras_lightnets.files import write_csv, write_json
+from keras_lightnets.training.report import read_report
 from keras_lightnets.training.training import train
 
 _FLOAT = "model_float32.tflite"
@@ -67,7 +67,7 @@ def read_runs(folders):
     Raises:
         UserError: if they were tested on unequal images.
     """
-    reports = [json.loads((folder / "report.json").read_text()) for folder in folders]
+    reports = [read_report(folder) for folder in folders]
     tested = [(report["classes"], report["images"]["test"]) for report in reports]
     for folder, images in zip(folders, tested, strict=True):
         if images != tested[0]:
@@ -79,6 +79,8 @@ def read_runs(folders):
 
 def _row(folder, report):
     exports = {export["path"]: export for export in report["exports"]}
+    if _FLOAT not in exports:
+        raise UserError(f"{folder} has no {_FLOAT}, whose latency is compared: leave it out.")
     return {
         "name": folder.name,
         "model": report["model"],

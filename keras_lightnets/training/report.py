@@ -1,16 +1,12 @@
 """The report of a finished run, read back."""
 
-import json
 import shutil
 from pathlib import Path
 
 from keras_lightnets.files import read_json, reading
 from keras_lightnets.training.card import export_rows
 
-_KEYS = (
-    *("keras_lightnets", "model", "options", "history", "best_epoch", "classes", "images", "parameters", "madds"),
-    "test",
-)
+_KEYS = ("keras_lightnets", "model", "options", "history", "best_epoch", "classes", "images", "parameters", "test")
 
 
 def read_report(folder):
@@ -37,9 +33,7 @@ def finished_report(output, settings):
     path = Path(output) / "report.json"
     if not path.is_file():
         return None
-    if read_json(path, f"Choose another output, or remove {output}.").get("options") != json.loads(
-        json.dumps(settings)
-    ):
+    if read_json(path, f"Choose another output, or remove {output}.").get("options") != settings:
         return None
     shutil.rmtree(path.with_name("checkpoint"), ignore_errors=True)
     return read_report(output)
