@@ -3,6 +3,7 @@
 LOGICAL_CPUS in the environment splits the CPU. Every worker writes its weights to OUTPUT.worker<N>.npz.
 """
 
+import contextlib
 import os
 import sys
 
@@ -55,9 +56,10 @@ def run(strategy, output, **settings):
     models.set_batch_norm(model, config)
     checkpoint = Checkpoint(output, {}, distribution.chief)
     images = data(config.batch_size * config.steps_per_execution)
-    checkpoint.open(images.identity)
     task, phases = Classification(config, images, models.build), [Phase("train", config.epochs, config.peak_rate)]
-    run_phases(Run(config, task, model, phases, distribution, checkpoint, Progress()))
+    with contextlib.closing(checkpoint):
+        checkpoint.open(images.identity)
+        run_phases(Run(config, task, model, phases, distribution, checkpoint, Progress()))
     np.savez(f"{output}.worker{distribution.worker}.npz", *[np.asarray(variable) for variable in model.weights])
     return model, checkpoint
 

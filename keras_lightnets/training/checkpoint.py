@@ -104,8 +104,14 @@ class Checkpoint:
             self._held.enter_context(locked(self._folder / "lock", "Wait for it to end, or choose another output."))
         except OSError as error:
             raise UserError(f"Cannot write {output}: {error.strerror}. Choose another output.") from error
-        # Another process may have been here since.
-        self.check(resume=self.begun)
+        try:
+            # Another process may have been here since.
+            self.check(resume=self.begun)
+        except UserError:
+            self.close()
+            with contextlib.suppress(OSError):
+                self._folder.rmdir()
+            raise
 
     def close(self):
         """Lets other processes write to the folder again."""
