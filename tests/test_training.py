@@ -222,7 +222,7 @@ def test_evaluate_names_an_unreadable_image(trained, tmp_path):
     result = CliRunner().invoke(
         app, ["evaluate", "--model", str(trained[0] / "model.keras"), "--data", str(data), "--output", str(tmp_path)]
     )
-    assert "b/001.jpg cannot be read" in str(result.exception)
+    assert "b/001.jpg is not an image that can be read" in str(result.exception)
 
 
 def test_compare(trained, tmp_path):
