@@ -114,6 +114,8 @@ HDF5 = {
     "text": (replaced(np.full((3, 4), b"1.0")), "the tensor 'a/0' has values of type .S3"),
     "objects": (replaced(["1.0", "2.0"]), "the tensor 'a/0' has values of type object"),
     "compound": (replaced(np.zeros((3, 4), [("x", "f4")])), "the tensor 'a/0' has values of type .*x"),
+    "integers": (replaced(ONES.astype("int32")), "the tensor 'a/0' has values of type int32"),
+    "truth values": (replaced(ONES.astype("bool")), "the tensor 'a/0' has values of type bool"),
     "complex": (replaced(ONES.astype("complex64")), "the tensor 'a/0' has values of type complex64"),
     "not a number": (replaced(with_value(np.nan)), "the tensor 'a/0' has the value nan"),
     "infinite": (replaced(with_value(-np.inf)), "the tensor 'a/0' has the value -inf"),
@@ -303,6 +305,7 @@ CHECKPOINTS = {
         },
         r"2 networks, \['model'\] and \['model_ema'\]",
     ),
+    "integers": (lambda torch: {WEIGHT: torch.ones(2, dtype=torch.int8)}, f"{WEIGHT}' has values of type int8"),
     "sparse": (lambda torch: {WEIGHT: torch.ones(2, 2).to_sparse()}, f"{WEIGHT}' is sparse"),
     "no values": (lambda torch: {WEIGHT: torch.ones(2, device="meta")}, f"{WEIGHT}' is sparse"),
     "complex": (
@@ -365,20 +368,16 @@ def saved(arrays, path):
 @pytest.mark.parametrize(
     ("dtype", "value", "message"),
     [
-        ("float32", np.ones((4, 3), "int32"), "the tensor 'd/kernel' for d/kernel has values of type int32"),
-        ("float32", np.ones((4, 3), "bool"), "the tensor 'd/kernel' for d/kernel has values of type bool"),
-        (
-            "float16",
-            np.full((4, 3), 7e4, "float32"),
-            "the value 70000.0 of the tensor 'd/kernel' is too large for float16",
-        ),
+        ("float32", np.ones((4, 3), "int32"), "the tensor 'd/kernel' has values of type I32"),
+        ("float32", np.ones((4, 3), "bool"), "the tensor 'd/kernel' has values of type BOOL"),
+        ("float16", np.full((4, 3), 7e4), "the value 70000.0 of the tensor 'd/kernel' is no float16"),
     ],
 )
 def test_nothing_is_cast_in_silence(dtype, value, message, tmp_path):
     model = dense(dtype)
     before = model.get_weights()
     path = saved({"d/kernel": value}, tmp_path / "a.safetensors")
-    with pytest.raises(UserError, match=f"{path} does not fit model: {message}"):
+    with pytest.raises(UserError, match=f"{path} .*: {message}"):
         load_safetensors(model, path)
     for array, twin in zip(model.get_weights(), before, strict=True):
         np.testing.assert_array_equal(array, twin)

@@ -1,7 +1,6 @@
 """Model files, whoever wrote them: opened and checked, or refused in one line."""
 
 import functools
-import zipfile
 from pathlib import Path
 
 import keras
@@ -12,6 +11,7 @@ import keras_lightnets.layers  # noqa: F401  (they register the classes that mod
 from keras_lightnets.errors import UserError
 from keras_lightnets.export.interpreter import TFLiteModel
 from keras_lightnets.export.metadata import metadata_of
+from keras_lightnets.weights.readers import check_archive
 
 
 def load_keras(path):
@@ -24,11 +24,9 @@ def load_keras(path):
     if not path.is_file():
         raise UserError(f"{path} does not exist.")
     try:
-        with zipfile.ZipFile(path) as archive:
-            if damaged := archive.testzip():
-                raise ValueError(f"its member {damaged} is damaged")
+        check_archive(path)
         model = keras.saving.load_model(path, compile=False)
-    # What Keras, h5py and zipfile raise for damaged files is not documented.
+    # What Keras raises for damaged files is not documented.
     except Exception as error:
         reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
         raise UserError(f"{path} is not a Keras model that can be loaded: {reason:.300}") from error

@@ -63,7 +63,8 @@ def fetch(record):
     """
     path = cached(record)
     if record.shipped:
-        if complaint := check(path, record) if path.exists() else f"The weights file {path} is missing":
+        called = f"{path} of the weights {record.name!r}"
+        if complaint := check(path, record, called) if path.exists() else f"The weights file {called} is missing":
             raise UserError(f"{complaint}: install keras_lightnets again.")
         return path
     if path.exists():

@@ -129,14 +129,9 @@ def _checked(array, tensor, target, source, name):
     dtype = np.dtype(keras.backend.standardize_dtype(target.variable.dtype))
     with np.errstate(all="ignore"):
         values = array.astype(dtype)
-    if keras.backend.is_float_dtype(dtype.name):
-        if array.dtype.kind != "f":
-            raise _misfit(source, name, f"the tensor {tensor!r} for {target.path} has values of type {array.dtype}")
-        if not (finite := np.isfinite(values)).all():
-            large = array[~finite].ravel()[0]
-            raise _misfit(source, name, f"the value {large} of the tensor {tensor!r} is too large for {dtype}")
-    elif (values != array).any():
-        raise _misfit(source, name, f"the tensor {tensor!r} for {target.path} has values that are no {dtype}")
+    rounds = keras.backend.is_float_dtype(dtype.name)
+    if (changed := ~np.isfinite(values) if rounds else values != array).any():
+        raise _misfit(source, name, f"the value {array[changed].ravel()[0]} of the tensor {tensor!r} is no {dtype}")
     return values
 
 

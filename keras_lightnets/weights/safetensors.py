@@ -37,8 +37,9 @@ def save_safetensors(model, path):
         if target.path in arrays:
             raise UserError(f"{model.name} has two variables named {target.path}: give their layers unlike names.")
         array = keras.ops.convert_to_numpy(target.variable)
-        # NumPy has no bfloat16 of its own.
-        arrays[target.path] = np.asarray(array, "float32" if array.dtype.name == "bfloat16" else None, order="C")
+        # NumPy has no bfloat16 of its own, and files hold floating-point numbers only: float64 is exact for counters.
+        other = {"bfloat16": "float32"}.get(array.dtype.name, None if array.dtype.kind == "f" else "float64")
+        arrays[target.path] = np.asarray(array, other, order="C")
     layers = json.dumps([layer.name for layer in model.layers])
     metadata = {"format": "keras_lightnets", "model": model.name, "layers": layers}
     with replacing(path) as temporary:

@@ -28,7 +28,7 @@ def read(path, called=None):
         MissingExtra: if the library for its format is not installed.
         UserError: if the file is damaged, of no known format, or holds more than tensors of finite numbers, naming it.
     """
-    return _with_name(called or path, lambda: _read(Path(path).read_bytes()))
+    return _with_name(f"The weights file {called or path}", lambda: _read(Path(path).read_bytes()))
 
 
 def check_archive(path):
@@ -43,23 +43,26 @@ def check_archive(path):
         UserError: if the file is damaged or not of these formats, reaches into other files, or asks for far more memory
             than it fills, naming it.
     """
-    _with_name(path, lambda: _check(Path(path).read_bytes()))
+    _with_name(f"The file {path}", lambda: _check(Path(path).read_bytes()))
 
 
 def packed_bytes(path, called):
     """Returns the bytes of the one file inside a zip archive; errors name it as `called`."""
-    return _with_name(called, lambda: unzipped(Path(path).read_bytes()))
+    return _with_name(f"The weights file {called}", lambda: unzipped(Path(path).read_bytes()))
 
 
-def _with_name(path, function):
-    """Returns what a function returns; whatever it raises becomes one line that names the file."""
+def _with_name(file, function):
+    """Returns what a function returns; whatever it raises becomes one line that begins with the file."""
     try:
         return function()
     except UserError as error:
-        raise type(error)(f"The weights file {path} cannot be used: {error}") from error
+        raise type(error)(f"{file} cannot be used: {_line(error)}") from error
     except Exception as error:
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise UserError(f"The weights file {path} cannot be read, it may be truncated: {reason}") from error
+        raise UserError(f"{file} cannot be read, it may be truncated: {_line(error)}") from error
+
+
+def _line(error):
+    return f"{' '.join(str(error).split()):.400}" or type(error).__name__
 
 
 def _read(content):

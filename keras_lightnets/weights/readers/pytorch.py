@@ -26,12 +26,12 @@ def read_pytorch(content):
         ) from error
     except Exception as error:
         raise UserError(f"PyTorch cannot read it, it may be truncated ({str(error).split(chr(10))[0]})") from error
-    state = _network(content_of, torch)
+    state = plain_names(_network(content_of, torch))
     for name, tensor in state.items():
         if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_nested or tensor.is_meta:
             raise UserError(f"the tensor {name!r} is sparse, quantized, nested or without values, and no plain one")
     check_size(sum(tensor.numel() * tensor.element_size() for tensor in state.values()), len(content))
-    return Tensors(plain_names({name: _array(name, tensor, torch) for name, tensor in state.items()}), "torch")
+    return Tensors({name: _array(name, tensor, torch) for name, tensor in state.items()}, "torch")
 
 
 def _network(checkpoint, torch):

@@ -5,10 +5,9 @@ import json
 import numpy as np
 
 from keras_lightnets.errors import UserError
-from keras_lightnets.weights.readers.tensors import MissingExtra, Tensors, bfloat16, check_type, plain_names
+from keras_lightnets.weights.readers.tensors import MissingExtra, Tensors, bfloat16, plain_names
 
-_TYPES = {"F16": "<f2", "BF16": "<u2", "F32": "<f4", "F64": "<f8", "BOOL": "?"}
-_TYPES |= {f"{kind}{8 * size}": f"<{kind.lower()}{size}" for kind in "IU" for size in (1, 2, 4, 8)}
+_TYPES = {"F16": "<f2", "BF16": "<u2", "F32": "<f4", "F64": "<f8"}
 
 
 def read_safetensors(content):
@@ -18,25 +17,23 @@ def read_safetensors(content):
     except ImportError as error:
         raise MissingExtra("reading .safetensors needs the extra [hub]: pip install 'keras_lightnets[hub]'") from error
     try:
-        found = safetensors.numpy.deserialize(content)
+        found = dict(safetensors.numpy.deserialize(content))
     except safetensors.SafetensorError as error:
         raise UserError(f"it is no whole .safetensors file ({error})") from error
     header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")], object_pairs_hook=_unlike)
-    arrays = {name: _array(name, tensor) for name, tensor in found}
     metadata = header.get("__metadata__", {})
     if metadata.get("format") != "keras_lightnets":
-        return Tensors(plain_names(arrays), "torch")
+        return Tensors({name: _array(name, tensor) for name, tensor in plain_names(found).items()}, "torch")
     layers = json.loads(metadata["layers"])
     if not isinstance(layers, list) or not all(isinstance(layer, str) for layer in layers):
         raise UserError(f"its header has {metadata['layers'][:40]!r} for a list of layers")
-    return Tensors(arrays, "variables", tuple(layers))
+    return Tensors({name: _array(name, tensor) for name, tensor in found.items()}, "variables", tuple(layers))
 
 
 def _array(name, tensor):
     if tensor["dtype"] not in _TYPES:
         raise UserError(f"the tensor {name!r} has values of type {tensor['dtype']}, which are no weights")
     array = np.frombuffer(tensor["data"], _TYPES[tensor["dtype"]]).reshape(tensor["shape"])
-    check_type(name, array.dtype)
     return bfloat16(array) if tensor["dtype"] == "BF16" else array
 
 

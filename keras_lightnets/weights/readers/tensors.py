@@ -36,17 +36,17 @@ def check_size(declared, stored):
 
 
 def check_type(name, dtype):
-    """Refuses a tensor whose NumPy type is not of real numbers."""
-    if dtype.kind not in "fiub" or dtype.itemsize > 8:
+    """Refuses a tensor whose NumPy type is none of float16, float32 and float64."""
+    if dtype.kind != "f" or dtype.itemsize > 8:
         raise UserError(f"the tensor {name!r} has values of type {dtype}, which are no weights")
 
 
 def check_values(arrays):
-    """Refuses floating-point values that are no number, or none of float32."""
+    """Refuses values that are no number, or none of float32."""
     for name, array in arrays.items():
         with np.errstate(over="ignore"):
-            single = array.astype("float32", copy=False) if array.dtype.kind == "f" else np.zeros(())
-        if not (finite := np.isfinite(single)).all():
+            finite = np.isfinite(array.astype("float32", copy=False))
+        if not finite.all():
             raise UserError(f"the tensor {name!r} has the value {array[~finite].ravel()[0]}, which no weight can have")
 
 
@@ -55,9 +55,9 @@ def bfloat16(array):
     return (array.view("uint16").astype("uint32") << 16).view("float32")
 
 
-def plain_names(arrays):
+def plain_names(state):
     """Returns a PyTorch state without the prefix of parallel training and without counters, which are no weights."""
-    arrays = {n: array for n, array in arrays.items() if n.split(".")[-1] not in ("num_batches_tracked", "n_averaged")}
-    if all(name.startswith("module.") for name in arrays):
-        arrays = {name.removeprefix("module."): array for name, array in arrays.items()}
-    return arrays
+    state = {n: tensor for n, tensor in state.items() if n.split(".")[-1] not in ("num_batches_tracked", "n_averaged")}
+    if all(name.startswith("module.") for name in state):
+        state = {name.removeprefix("module."): tensor for name, tensor in state.items()}
+    return state
