@@ -108,6 +108,30 @@ def test_slurm_names_the_workers(monkeypatch):
         slurm_cluster()
 
 
+SLURM = {
+    "no number of tasks": ({"SLURM_STEP_NUM_TASKS": "x"}, "invalid literal"),
+    "an open bracket": ({"SLURM_STEP_NODELIST": "n[1-2"}, "nodes"),
+    "too many nodes": ({"SLURM_STEP_NODELIST": "n[1-999999999]"}, "too many nodes"),
+    "too many tasks": ({"SLURM_STEP_TASKS_PER_NODE": "999999999(x2)"}, "task 0 of 20000"),
+    "too many times": ({"SLURM_STEP_TASKS_PER_NODE": "1(x999999999)"}, "zip"),
+    "other text": ({"SLURM_STEP_TASKS_PER_NODE": "1,one"}, "tasks '1,one'"),
+    "a task too many": ({"SLURM_PROCID": "7"}, "task 7 of 2"),
+    "a negative task": ({"SLURM_PROCID": "-1"}, "task -1 of 2"),
+    "spaces": ({"SLURM_STEP_NODELIST": "a b,c"}, "must be HOST:PORT. Received: 'a b:"),
+    "a node twice": ({"SLURM_STEP_NODELIST": "a,a"}, "is the address of several workers"),
+}
+
+
+@pytest.mark.parametrize("name", SLURM)
+def test_job_steps_that_are_refused(name, monkeypatch):
+    values, message = SLURM[name]
+    for key, value in {**_slurm("n[1-2]", "1(x2)", 0), **values}.items():
+        monkeypatch.setenv(key, value)
+    with pytest.raises(UserError, match=message) as caught:
+        slurm_cluster()
+    assert "SLURM_ variables" in str(caught.value) and "\n" not in str(caught.value)
+
+
 def test_a_worker_that_does_not_come_up_is_named():
     addresses = _addresses(3)
     with (
@@ -117,7 +141,22 @@ def test_a_worker_that_does_not_come_up_is_named():
         meet(addresses, 0, 0.5)
 
 
+def _cluster(worker, index=0):
+    return json.dumps({"cluster": {"worker": worker}, "task": {"type": "worker", "index": index}})
+
+
 CLUSTERS = {
+    "an index that is no number": (_cluster(["a:1", "b:1"], "x"), "TF_CONFIG cannot be read"),
+    "half an index": (_cluster(["a:1", "b:1"], 0.5), "TF_CONFIG cannot be read"),
+    "no port": (_cluster(["a", "b"]), "the address of worker 0 must be HOST:PORT. Received: 'a'"),
+    "a dict of workers": (_cluster({"0": "a:1", "1": "b:2"}), "TF_CONFIG cannot be read"),
+    "a port too large": (_cluster(["a:1", "b:99999"]), "the address of worker 1 must be HOST:PORT"),
+    "port 0": (_cluster(["a:0", "b:1"]), "the address of worker 0 must be HOST:PORT"),
+    "numbers": (_cluster([1, 2]), "the address of worker 0 must be HOST:PORT. Received: 1"),
+    "an address twice": (_cluster(["a:1", "a:1"]), "a:1 is the address of several workers"),
+    "a name no host can have": (_cluster([f"127.0.0.1:{_addresses(1)[0][10:]}", "a..b:1"]), "did not come up within"),
+    "a list": ("[]", "TF_CONFIG cannot be read"),
+    "deep": ("[" * 100_000, "TF_CONFIG cannot be read"),
     "no cluster": (None, "multiworker needs TF_CONFIG or a Slurm job"),
     "no JSON": ("{", "TF_CONFIG cannot be read"),
     "parameter servers": (
@@ -141,8 +180,9 @@ def test_clusters_that_are_refused(name, monkeypatch):
     monkeypatch.delenv("TF_CONFIG", raising=False)
     if config is not None:
         monkeypatch.setenv("TF_CONFIG", config)
-    with pytest.raises(UserError, match=message):
-        distribute("multiworker", 1)
+    with pytest.raises(UserError, match=message) as caught:
+        distribute("multiworker", 0.1)
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.slow

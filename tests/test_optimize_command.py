@@ -105,7 +105,7 @@ def _pruned():
 
 
 REFUSALS = {
-    "unknown method": ("qatt", (), "`method` must be one of ptq, qat, prune, cluster. Received: 'qatt'"),
+    "unknown method": ("qatt", (), "`method` must be one of ptq, qat, prune, cluster. Received: method='qatt'"),
     "unknown engine": ("qat", ("--engine", "torch"), "`engine` must be one of keras, tfmot"),
     "rate": ("qat", ("--learning-rate", "0"), "`learning_rate` must be positive"),
     "layers kept float in training": ("qat", ("--keep-float", "stem"), "by the method ptq alone"),

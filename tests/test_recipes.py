@@ -1,12 +1,16 @@
 """The settings of a run: recipes, what is refused, schedules, weight decay."""
 
+import dataclasses
+import typing
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from keras_lightnets.errors import UserError
-from keras_lightnets.training import load_recipe, recipes
+from keras_lightnets.optimization import optimizing
+from keras_lightnets.training import Options, load_recipe, recipes
 from keras_lightnets.training.config import Config
 from keras_lightnets.training.optimizers import decayed_paths, learning_rate, make_optimizer
 
@@ -33,6 +37,21 @@ SETTINGS_REFUSALS = {
     "no epochs": ({"epochs": 0}, "`epochs` must be at least 1"),
     "smoothing": ({"label_smoothing": 1.0}, r"`label_smoothing` must be in \[0, 1\)"),
     "crop": ({"crop_area": 0.0}, r"`crop_area` must be in \(0, 1\]"),
+    "infinite": ({"epochs": "inf"}, "epochs must be of type int"),
+    "not a number": ({"learning_rate": "nan"}, "learning_rate must be of type float"),
+    "infinite rate": ({"learning_rate": float("inf")}, "learning_rate must be of type float"),
+    "negative": ({"warmup_epochs": -1}, "`warmup_epochs` must be at least 0"),
+    "no rate": ({"learning_rate": 0.0}, "`learning_rate` must be positive"),
+    "huge": ({"epochs": 10**400}, "`epochs` must be at most 2147483647"),
+    "huge size": ({"size": 10**6}, r"`size` must be in \[1, 8192\]"),
+    "huge float": ({"momentum": 10**400}, "momentum must be of type float"),
+    "deep": ({"epochs": "[" * 5000}, "epochs must be of type int"),
+    "two settings in one": ({"epochs": "3\nsize = 8"}, "epochs must be of type int"),
+    "a bool for a number": ({"epochs": True}, "epochs must be of type int"),
+    "a number for a bool": ({"flip": "1"}, "flip must be of type bool"),
+    "a list for a text": ({"optimizer": ["sgd"]}, "optimizer must be of type str"),
+    "a number for weights": ({"weights": 5}, "weights must be of type str"),
+    "text for a table": ({"about": "x"}, "about must be of type dict"),
 }
 
 
@@ -49,6 +68,35 @@ def test_a_recipe_of_ones_own(tmp_path):
     assert load_recipe(str(path), epochs="9") == Config("MicroNetM0", epochs=9, flip=False)
     with pytest.raises(UserError, match="There is no recipe 'cifar'. Nearest: cifar10"):
         load_recipe("cifar")
+
+
+RECIPES = {
+    "not UTF-8": (b'model = "\xff"', "r.toml is not valid TOML"),
+    "no TOML": (b"model", "r.toml is not valid TOML"),
+    "deep": (b"model = " + b"[" * 100_000, "r.toml is not valid TOML"),
+    "a number of a million digits": (b"model = " + b"1" * 1_000_000, "r.toml is not valid TOML"),
+    "a number": (b"model = 5", "r.toml: model must be of type str. Received: model=5"),
+    "a table": (b"model = {a=1}", "r.toml: model must be of type str"),
+    "a strategy of another type": (b'model = "MicroNetM0"\nstrategy = 3', "r.toml: strategy must be of type str"),
+    "infinite": (b'model = "MicroNetM0"\nsize = inf', "r.toml: size must be of type int. Received: size=inf"),
+    "no model": (b"size = 3", "r.toml names no model"),
+}
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_recipes_that_are_refused(name, tmp_path):
+    content, message = RECIPES[name]
+    (tmp_path / "r.toml").write_bytes(content)
+    with pytest.raises(UserError, match=message) as caught:
+        load_recipe(tmp_path / "r.toml")
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 400
+
+
+def test_every_setting_declares_its_range():
+    for settings in (Config, Options, optimizing.Options):
+        for field in dataclasses.fields(settings):
+            number = {int, float} & {field.type, *typing.get_args(field.type)}
+            assert "interval" in field.metadata or not number or field.name in ("sparsity", "clusters"), field.name
 
 
 SCHEDULES = {

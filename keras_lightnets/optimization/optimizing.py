@@ -28,6 +28,7 @@ from keras_lightnets.optimization.tfmot.bridge import Training
 from keras_lightnets.training.config import Config
 from keras_lightnets.training.delivery import calibration_images, some_images
 from keras_lightnets.training.progress import progress_bar
+from keras_lightnets.training.settings import check, one_of, within
 
 # What is written by each method, and its learning rate where it trains.
 _FILES = {
@@ -65,25 +66,21 @@ class Options:
     model: str
     data: str
     output: str
-    method: str
-    epochs: int = 2
-    steps: int | None = None
-    batch_size: int = 128
-    learning_rate: float | None = None
+    method: str = one_of(tuple(_FILES))
+    epochs: int = within("[1, inf)", 2)
+    steps: int | None = within("[1, inf)", None)
+    batch_size: int = within("[1, inf)", 128)
+    learning_rate: float | None = within("(0, inf)", None)
     sparsity: float = 0.5
     clusters: int = 16
-    engine: str = "keras"
+    engine: str = one_of(("keras", "tfmot"), "keras")
     keep_float: tuple[str, ...] = ()
-    seed: int = 0
+    seed: int = within("[0, 4294967295]", 0)
 
     def __post_init__(self):
-        for name, choices in (("method", tuple(_FILES)), ("engine", ("keras", "tfmot"))):
-            if getattr(self, name) not in choices:
-                raise UserError(f"`{name}` must be one of {', '.join(choices)}. Received: {getattr(self, name)!r}")
+        check(self)
         if self.keep_float and self.method != "ptq":
             raise UserError("Layers are kept float by the method ptq alone.")
-        if self.learning_rate is not None and not self.learning_rate > 0:
-            raise UserError(f"`learning_rate` must be positive. Received: {self.learning_rate:g}")
 
 
 def optimize(options, console):

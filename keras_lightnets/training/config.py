@@ -2,18 +2,20 @@
 
 import dataclasses
 import difflib
+import os
+import re
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
 from keras_lightnets.applications.catalog import find_model
 from keras_lightnets.errors import UserError
+from keras_lightnets.training.settings import check, one_of, typed, within
 
 RECIPES = Path(__file__).parent / "recipes"
 STRATEGIES = ("auto", "none", "mirrored", "multiworker", "tpu")
 # What may differ between the parts of a run that was interrupted.
 _ELSEWHERE = ("data", "output", "strategy", "worker_timeout", "checkpoint_steps", "about")
-_CHOICES = {"optimizer": ("sgd", "rmsprop", "adamw"), "schedule": ("cosine", "linear", "step")}
 
 
 @dataclass(frozen=True)
@@ -77,67 +79,52 @@ class Config:
     model: str
     data: str = ""
     output: str = ""
-    strategy: str = "auto"
+    strategy: str = one_of(STRATEGIES, "auto")
     weights: str | None = None
-    size: int = 224
-    epochs: int = 90
-    batch_size: int = 256
-    seed: int = 0
-    optimizer: str = "sgd"
-    learning_rate: float = 0.1
-    base_batch: int = 256
-    momentum: float = 0.9
+    size: int = within("[1, 8192]", 224)
+    epochs: int = within("[1, inf)", 90)
+    batch_size: int = within("[1, inf)", 256)
+    seed: int = within("[0, 4294967295]", 0)
+    optimizer: str = one_of(("sgd", "rmsprop", "adamw"), "sgd")
+    learning_rate: float = within("(0, inf)", 0.1)
+    base_batch: int = within("[1, inf)", 256)
+    momentum: float = within("[0, 1)", 0.9)
     nesterov: bool = False
-    rho: float = 0.9
-    epsilon: float = 1e-7
-    schedule: str = "cosine"
-    warmup_epochs: float = 0.0
-    step_factor: float = 0.1
-    step_epochs: float = 30.0
-    weight_decay: float = 0.0
-    decay: str = "kernels"
-    label_smoothing: float = 0.0
-    clip_norm: float = 0.0
-    ema: float = 0.0
-    norm_momentum: float = 0.0
+    rho: float = within("[0, 1)", 0.9)
+    epsilon: float = within("(0, inf)", 1e-7)
+    schedule: str = one_of(("cosine", "linear", "step"), "cosine")
+    warmup_epochs: float = within("[0, inf)", 0.0)
+    step_factor: float = within("(0, inf)", 0.1)
+    step_epochs: float = within("(0, inf)", 30.0)
+    weight_decay: float = within("[0, inf)", 0.0)
+    decay: str = one_of(("kernels", "pointwise", "all"), "kernels")
+    label_smoothing: float = within("[0, 1)", 0.0)
+    clip_norm: float = within("[0, inf)", 0.0)
+    ema: float = within("[0, 1)", 0.0)
+    norm_momentum: float = within("[0, 1)", 0.0)
     sync_batch_norm: bool = False
     mixed_precision: bool = False
-    crop_area: float = 0.08
-    crop_ratio: float = 4 / 3
+    crop_area: float = within("(0, 1]", 0.08)
+    crop_ratio: float = within("[1, inf)", 4 / 3)
     flip: bool = True
-    jitter: float = 0.0
-    randaugment: float = 0.0
-    erasing: float = 0.0
-    mixup: float = 0.0
-    cutmix: float = 0.0
-    eval_crop: float = 0.875
-    holdout: float = 0.0
-    patience: int = 0
-    steps_per_execution: int = 1
-    checkpoint_steps: int = 1000
-    shuffle_buffer: int = 16384
-    worker_timeout: int = 300
+    jitter: float = within("[0, 1]", 0.0)
+    randaugment: float = within("[0, 10]", 0.0)
+    erasing: float = within("[0, 1]", 0.0)
+    mixup: float = within("[0, inf)", 0.0)
+    cutmix: float = within("[0, inf)", 0.0)
+    eval_crop: float = within("(0, 1]", 0.875)
+    holdout: float = within("[0, 1)", 0.0)
+    patience: int = within("[0, inf)", 0)
+    steps_per_execution: int = within("[1, inf)", 1)
+    checkpoint_steps: int = within("[1, inf)", 1000)
+    shuffle_buffer: int = within("[1, inf)", 16384)
+    worker_timeout: int = within("[1, inf)", 300)
     about: dict = dataclasses.field(default_factory=dict)
 
     def __post_init__(self):
-        for name, choices in {**_CHOICES, "decay": ("kernels", "pointwise", "all"), "strategy": STRATEGIES}.items():
-            value = getattr(self, name)
-            if name == "strategy" and value.lower().replace("_", "").replace("strategy", "") in (
-                "parameterserver",
-                "centralstorage",
-            ):
-                raise UserError(f"The strategy {value!r} is not supported by Keras 3: use mirrored or multiworker.")
-            if value not in choices:
-                raise UserError(f"`{name}` must be one of {', '.join(choices)}. Received: {name}={value!r}")
-        for name in ("size", "epochs", "batch_size", "base_batch", "steps_per_execution", "checkpoint_steps"):
-            if getattr(self, name) < 1:
-                raise UserError(f"`{name}` must be at least 1. Received: {name}={getattr(self, name)}")
-        for name in ("label_smoothing", "ema", "holdout", "momentum", "norm_momentum"):
-            if not 0 <= getattr(self, name) < 1:
-                raise UserError(f"`{name}` must be in [0, 1). Received: {name}={getattr(self, name)}")
-        for name in ("crop_area", "eval_crop"):
-            if not 0 < getattr(self, name) <= 1:
-                raise UserError(f"`{name}` must be in (0, 1]. Received: {name}={getattr(self, name)}")
+        if re.sub("_|strategy", "", str(self.strategy).lower()) in ("parameterserver", "centralstorage"):
+            raise UserError(f"The strategy {self.strategy!r} is not supported by Keras 3: use mirrored or multiworker.")
+        check(self)
 
     @property
     def record(self):
@@ -187,13 +174,14 @@ def load_recipe(name, **overrides):
     >>> load_recipe("micronet_m0_imagenet", epochs=5).epochs
     5
     """
+    name = os.fspath(name)
     path = Path(name) if name.endswith(".toml") else RECIPES / f"{name}.toml"
     if not path.is_file():
         nearest = difflib.get_close_matches(name, recipes(), n=3, cutoff=0.0)
         raise UserError(f"There is no recipe {name!r}. Nearest: {', '.join(nearest)}; or pass a .toml file.")
     try:
         values = tomllib.loads(path.read_text("utf-8"))
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path} is not valid TOML: {error}") from error
     return make_config({**values, **overrides}, origin=path.name)
 
@@ -206,20 +194,20 @@ def make_config(values, origin="the arguments"):
         if name not in types:
             nearest = difflib.get_close_matches(name, types, n=3, cutoff=0.0)
             raise UserError(f"{origin}: there is no setting {name!r}. Nearest: {', '.join(nearest)}.")
-        converted[name] = _convert(name, value, types[name], origin)
+        if isinstance(value, str):
+            value = _parsed(value, types[name])
+        converted[name] = typed(name, value, types[name], origin)
     if "model" not in converted:
         raise UserError(f"{origin} names no model.")
     return Config(**converted)
 
 
-def _convert(name, value, kind, origin):
+def _parsed(text, kind):
+    """Returns the number or bool that a text means where one is wanted, else the text."""
     if kind not in (int, float, bool):
-        return value
+        return text
     try:
-        if isinstance(value, str):
-            value = tomllib.loads(f"value = {value}")["value"]
-        if isinstance(value, bool) != (kind is bool) or kind(value) != value:
-            raise TypeError
-        return kind(value)
-    except (tomllib.TOMLDecodeError, TypeError, ValueError):
-        raise UserError(f"{origin}: {name} must be of type {kind.__name__}. Received: {name}={value!r}") from None
+        (value,) = tomllib.loads(f"value = {text}").values()
+    except (ValueError, RecursionError):
+        return text
+    return value

@@ -10,7 +10,7 @@ import keras
 import tensorflow as tf
 
 from keras_lightnets.errors import UserError
-from keras_lightnets.training.slurm import slurm_cluster
+from keras_lightnets.training.slurm import check_addresses, slurm_cluster
 
 
 class WorkerLostError(UserError):
@@ -140,19 +140,30 @@ def _cluster():
         os.environ["TF_CONFIG"] = json.dumps(
             {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": worker}}
         )
+    addresses, worker = _described(os.environ["TF_CONFIG"])
+    return (addresses, worker) if len(addresses) > 1 else None
+
+
+def _described(text):
+    """Returns the addresses and the number of this worker in a TF_CONFIG."""
     try:
-        described = json.loads(os.environ["TF_CONFIG"])
-        kinds, task = set(described.get("cluster", {})), described.get("task", {})
+        content = json.loads(text)
+        kinds, task = set(content.get("cluster", {})), content.get("task", {})
         if "ps" in kinds:
             raise UserError("TF_CONFIG describes parameter servers, which Keras 3 does not support: use workers only.")
         if kinds != {"worker"} or task.get("type") != "worker":
             raise UserError("TF_CONFIG must describe tasks of type 'worker' only; worker 0 is the chief.")
-        addresses, worker = described["cluster"]["worker"], int(task["index"])
-        if not 0 <= worker < len(addresses):
-            raise UserError(f"TF_CONFIG: this is worker {worker}, but the cluster has {len(addresses)} workers.")
-    except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"TF_CONFIG cannot be read: {error!r}") from error
-    return (addresses, worker) if len(addresses) > 1 else None
+        addresses, worker = content["cluster"]["worker"], int(str(task["index"]))
+        if not isinstance(addresses, list):
+            raise TypeError("the workers are no list")
+    except UserError:
+        raise
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
+        raise UserError(f"TF_CONFIG cannot be read ({error!r:.200}). Set or unset it.") from error
+    check_addresses(addresses, "TF_CONFIG")
+    if not 0 <= worker < len(addresses):
+        raise UserError(f"TF_CONFIG: this is worker {worker}, but the cluster has {len(addresses)} workers.")
+    return addresses, worker
 
 
 def meet(addresses, worker, timeout):
@@ -180,7 +191,8 @@ def meet(addresses, worker, timeout):
                 try:
                     socket.create_connection((host, int(port)), timeout=1).close()
                     missing.discard(number)
-                except OSError:
+                # A name that no address can have is a ValueError.
+                except (OSError, ValueError):
                     pass
             if missing and time.monotonic() > deadline:
                 names = ", ".join(f"worker {number} ({addresses[number]})" for number in sorted(missing))

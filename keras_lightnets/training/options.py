@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from keras_lightnets.applications.catalog import find_model
+from keras_lightnets.training.settings import check, within
 
 
 @dataclass(frozen=True)
@@ -27,13 +28,16 @@ class Options:
     data: str
     output: str
     weights: str | None = None
-    size: int = 224
-    epochs: int = 20
-    frozen_epochs: int = 5
-    batch_size: int = 32
+    size: int = within("[1, 8192]", 224)
+    epochs: int = within("[1, inf)", 20)
+    frozen_epochs: int = within("[0, inf)", 5)
+    batch_size: int = within("[1, inf)", 32)
     flip: bool = True
-    seed: int = 0
+    seed: int = within("[0, 4294967295]", 0)
     skip_bad_images: bool = False
+
+    def __post_init__(self):
+        check(self)
 
     @property
     def record(self):
