@@ -23,19 +23,7 @@ if TYPE_CHECKING or not _is_command():
     from keras_lightnets import complexity as complexity
     from keras_lightnets import layers as layers
     from keras_lightnets import weights as weights
-    from keras_lightnets.applications import MicroNetM0 as MicroNetM0
-    from keras_lightnets.applications import MicroNetM1 as MicroNetM1
-    from keras_lightnets.applications import MicroNetM2 as MicroNetM2
-    from keras_lightnets.applications import MicroNetM3 as MicroNetM3
-    from keras_lightnets.applications import MobileNet as MobileNet
-    from keras_lightnets.applications import MobileNetV2 as MobileNetV2
-    from keras_lightnets.applications import MobileNetV3Large as MobileNetV3Large
-    from keras_lightnets.applications import MobileNetV3Small as MobileNetV3Small
-    from keras_lightnets.applications import ReXNet as ReXNet
-    from keras_lightnets.applications import ReXNetLite as ReXNetLite
-    from keras_lightnets.applications import ReXNetR as ReXNetR
-    from keras_lightnets.applications import ShuffleNet as ShuffleNet
-    from keras_lightnets.applications import ShuffleNetV2 as ShuffleNetV2
+    from keras_lightnets.applications import *  # noqa: F403
     from keras_lightnets.applications.catalog import list_models as list_models
     from keras_lightnets.applications.pyramid import feature_pyramid as feature_pyramid
 

@@ -3,6 +3,8 @@
 import importlib
 from typing import TYPE_CHECKING
 
+from keras_lightnets.applications.catalog import FAMILIES
+
 if TYPE_CHECKING:
     from keras_lightnets.applications.micronet import MicroNetM0 as MicroNetM0
     from keras_lightnets.applications.micronet import MicroNetM1 as MicroNetM1
@@ -18,21 +20,19 @@ if TYPE_CHECKING:
     from keras_lightnets.applications.shufflenet import ShuffleNet as ShuffleNet
     from keras_lightnets.applications.shufflenet_v2 import ShuffleNetV2 as ShuffleNetV2
 
-
-def _homes():
-    """Returns the names of the builders, as the catalog has them, with the names of their modules."""
-    from keras_lightnets.applications.catalog import FAMILIES
-
-    return {row.builder: family.module for family in FAMILIES for row in family.variants}
+# The builders, as the catalog has them, with the names of their modules.
+_HOMES = {row.builder: family.module for family in FAMILIES for row in family.variants}
+if not TYPE_CHECKING:
+    # Type checkers take the lines above.
+    __all__ = list(_HOMES)
 
 
 def __getattr__(name):
     # At first use: the catalog beside them needs no Keras.
-    homes = {} if name.startswith("_") else _homes()
-    if name in homes:
-        return getattr(importlib.import_module(f"{__name__}.{homes[name]}"), name)
+    if name in _HOMES:
+        return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__():
-    return sorted([*globals(), *_homes()])
+    return sorted([*globals(), *_HOMES])
