@@ -116,21 +116,6 @@ def _levels(model, pattern):
     return levels
 
 
-def expanded_features(model):
-    """Returns the features of stride 16 that SSDLite reads, a symbolic tensor.
-
-    The papers take the expansion that the depthwise convolution into stride 32 reads (MobileNetV2, section 6.2). Where
-    a network does not expand there, it is the output of the last block of stride 16.
-    """
-    strides = _strides(model)
-    padded = {layer.output: layer.input for layer in model.layers if isinstance(layer, keras.layers.ZeroPadding2D)}
-    features = pyramid_levels(model)[4]
-    for layer in model.layers:
-        if isinstance(layer, keras.layers.DepthwiseConv2D) and strides[layer.output] == (32, 32) != strides[layer.input]:
-            features = max(features, padded.get(layer.input, layer.input), key=lambda tensor: tensor.shape[-1])
-    return features
-
-
 def _strides(model):
     """Returns the dict from the tensors of `model` to their stride along height and width."""
     strides = {tensor: (1, 1) for tensor in model.inputs}

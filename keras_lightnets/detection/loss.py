@@ -9,11 +9,9 @@ from keras_lightnets.detection.boxes import encode
 # An anchor that overlaps a box this much stands for its object.
 _THRESHOLD = 0.5
 _NEGATIVES = 3
-# Keras adds 1e-7 to every area that it divides by: areas are counted in units that make them large.
-_UNITS = (320, 320, 3)
 
 
-def match(boxes, labels, anchors):
+def match(boxes, labels, anchors, image_shape):
     """Tells every anchor its object.
 
     An anchor takes the box that it overlaps most, if the intersection over union is at least 0.5. Each box also gets
@@ -23,6 +21,7 @@ def match(boxes, labels, anchors):
         boxes: float tensor `(batch, objects, 4)`, "rel_yxyx".
         labels: int tensor `(batch, objects)`, -1 for padding.
         anchors: float array `(anchors, 4)`, as `Anchors.anchors`.
+        image_shape: tuple `(height, width, channels)`.
 
     Returns:
         The box of each anchor, `(batch, anchors, 4)`, and its class, an int tensor `(batch, anchors)`: 0 for the
@@ -33,7 +32,7 @@ def match(boxes, labels, anchors):
     boxes = ops.pad(boxes, ((0, 0), (1, 0), (0, 0)))
     real = labels[:, None] > 0
     corners = keras.utils.bounding_boxes.convert_format(anchors, source="center_yxhw", target="yxyx")
-    overlap = keras.utils.bounding_boxes.compute_iou(corners, boxes, "rel_yxyx", image_shape=_UNITS)
+    overlap = keras.utils.bounding_boxes.compute_iou(corners, boxes, "rel_yxyx", image_shape=image_shape)
     overlap = ops.where(real, overlap, -1.0)
     chosen = ops.where(ops.max(overlap, axis=2) >= _THRESHOLD, ops.argmax(overlap, axis=2), 0)
     best = ops.one_hot(ops.argmax(overlap, axis=1), len(anchors), axis=1, dtype="bool")
@@ -56,6 +55,7 @@ class DetectionLoss(keras.losses.Loss):
 
     Args:
         anchors: float array `(anchors, 4)`, as `Anchors.anchors`.
+        image_shape: tuple `(height, width, channels)`.
         **kwargs: arguments of `keras.losses.Loss`.
 
     Call arguments:
@@ -67,13 +67,14 @@ class DetectionLoss(keras.losses.Loss):
         Liu et al., SSD: Single Shot MultiBox Detector, ECCV 2016, section 2.2 (https://arxiv.org/abs/1512.02325).
     """
 
-    def __init__(self, anchors: np.ndarray, name: str = "detection_loss", **kwargs):
+    def __init__(self, anchors: np.ndarray, image_shape: tuple, name: str = "detection_loss", **kwargs):
         super().__init__(name=name, **kwargs)
         self.anchors = anchors
+        self.image_shape = image_shape
 
     def call(self, y_true: dict, y_pred: dict):
         """Returns the loss of each image, `(batch,)`, scaled so that the mean is that of the batch."""
-        boxes, classes = match(y_true["boxes"], y_true["labels"], self.anchors)
+        boxes, classes = match(y_true["boxes"], y_true["labels"], self.anchors, self.image_shape)
         positive = classes > 0
         # Huber's loss is a mean over the four codes.
         box = 4 * keras.losses.huber(encode(boxes, self.anchors), y_pred["boxes"])

@@ -22,7 +22,7 @@ import keras
 from keras import layers
 
 from keras_lightnets.applications.contract import refuse_channels_first
-from keras_lightnets.applications.pyramid import expanded_features, pyramid_levels
+from keras_lightnets.applications.pyramid import expansion_levels, pyramid_levels
 from keras_lightnets.detection.anchors import Anchors, anchor_sizes
 from keras_lightnets.detection.detector import Detector
 from keras_lightnets.errors import UserError
@@ -77,12 +77,12 @@ def SSDLite(
     >>> objects = {"boxes": np.array([[[0.1, 0.2, 0.5, 0.6]]]), "labels": np.array([[1]])}
     >>> history = detector.fit(images, objects, verbose=0)
     >>> {name: output.shape for name, output in detector.output.items()}
-    {'boxes': (None, 114, 4), 'classes': (None, 114, 3)}
+    {'boxes': (None, 96, 4), 'classes': (None, 96, 3)}
     """
     refuse_channels_first("SSDLite")
-    _check(backbone, classes, widths)
     name = name or f"{backbone.name}_ssdlite"
     maps = _backbone_maps(backbone, name)
+    _check(classes, widths)
     for number, width in enumerate(widths, 1):
         maps.append(_extra(maps[-1], width, f"extra{number}"))
     sizes = anchor_sizes(anchors, len(maps))
@@ -95,12 +95,7 @@ def SSDLite(
     return Detector(backbone.inputs, {"boxes": boxes, "classes": _joined(logits, "classes")}, name=name)
 
 
-def _check(backbone, classes, widths):
-    if None in backbone.input_shape[1:]:
-        raise UserError(
-            f"SSDLite needs to know the size of the images: build {backbone.name} with `input_shape`. "
-            f"Received: a backbone with input shape {backbone.input_shape}"
-        )
+def _check(classes, widths):
     for argument, numbers in (("classes", [classes]), ("widths", widths)):
         if any(isinstance(number, bool) or not isinstance(number, int) or number < 1 for number in numbers):
             raise UserError(f"`{argument}` must be positive. Received: {argument}={numbers}")
@@ -111,7 +106,12 @@ def _backbone_maps(backbone, name):
     levels = pyramid_levels(backbone)
     if not {4, 5} <= set(levels):
         raise UserError(f"{name} needs features of stride 16 and 32; {backbone.name} has only 2**k for k={list(levels)}")
-    return [expanded_features(backbone), levels[5]]
+    if None in backbone.input_shape[1:]:
+        raise UserError(
+            f"{name} needs to know the size of the images: build {backbone.name} with `input_shape`. "
+            f"Received: a backbone with input shape {backbone.input_shape}"
+        )
+    return [expansion_levels(backbone)[4], levels[5]]
 
 
 def _extra(x, width, name):

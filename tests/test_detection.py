@@ -1,0 +1,302 @@
+"""SSDLite: its size, anchors, loss and detections, as the papers and torchvision have them."""
+
+import doctest
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+import keras_lightnets as kl
+from keras_lightnets.detection import Anchors, DetectionLoss, average_precision, decoding, ssdlite
+from keras_lightnets.detection.anchors import anchor_sizes
+from keras_lightnets.detection.boxes import encode, overlaps
+from keras_lightnets.detection.loss import match
+from keras_lightnets.errors import UserError
+from tools.scenes import CLASSES, GRIDS, OBJECTS, SIZE, seeded_outputs
+
+ROOT = Path(__file__).parents[1]
+GOLDEN = dict(np.load(ROOT / "tests/goldens/torchvision/detection.npz"))
+IMAGE = (SIZE, SIZE, 3)
+TOLERANCE = 1e-6
+
+# Builder, arguments, classes, channels of the first two maps, parameters and multiply-adds: the papers' figures to the
+# digit that they print, and 91 logits (90 classes) in those of MobileNetV3.
+COUNTS = [
+    ("MobileNet", {}, 80, (512, 1024), 5_100_661, 1_309_162_944),
+    ("MobileNetV2", {}, 80, (576, 1280), 4_337_013, 788_830_144),
+    ("MobileNetV3Large", {}, 90, (672, 960), 5_007_375, 613_191_744),
+    ("MobileNetV3Small", {}, 90, (288, 576), 2_518_431, 210_000_000),
+    ("ReXNet", {"alpha": 0.9}, 80, (702, 1152), 4_985_436, 887_687_608),
+    ("ReXNet", {}, 80, (768, 1280), 5_682_198, 1_007_918_560),
+    ("ReXNet", {"alpha": 1.3}, 80, (1002, 1664), 8_425_826, 1_600_552_936),
+    ("ReXNetLite", {}, 80, (768, 1280), 4_567_589, 1_024_036_544),
+    ("ShuffleNetV2", {}, 80, (232, 1024), 3_070_885, 415_472_544),
+    ("MicroNetM0", {}, 80, (32, 384), 1_385_315, 53_088_240),
+]
+
+
+def backbone(side=64, name="MicroNetM0", **arguments):
+    return getattr(kl, name)(**arguments, weights=None, include_top=False, input_shape=(side, side, 3))
+
+
+def objects(boxes, labels):
+    return {"boxes": np.array(boxes, "float32"), "labels": np.array(labels)}
+
+
+@pytest.mark.parametrize(("name", "arguments", "classes", "channels", "params", "madds"), COUNTS)
+def test_counts(name, arguments, classes, channels, params, madds):
+    detector = kl.SSDLite(backbone(SIZE, name, **arguments), classes)
+    first = [detector.get_layer(f"map{number}_boxes_depthwise").input.shape[1:] for number in (1, 2)]
+    assert first == [(20, 20, channels[0]), (10, 10, channels[1])]
+    cost = kl.complexity(detector)
+    assert (cost.params, cost.madds, cost.unknown) == (params, madds, ())
+    assert detector.output["boxes"].shape == (None, 2034, 4) == (None, *detector.anchors.shape)
+    assert detector.output["classes"].shape == (None, 2034, classes + 1)
+
+
+def test_paper_anchors():
+    anchors = Anchors(GRIDS, anchor_sizes("paper", 6)).anchors
+    assert [len(sizes) for sizes in anchor_sizes("paper", 6)] == [3, 6, 6, 6, 6, 6]
+    root = np.sqrt(2)
+    np.testing.assert_allclose(anchors[0], [0.025, 0.025, 0.1, 0.1], rtol=1e-6)
+    np.testing.assert_allclose(anchors[4], [0.025, 0.075, 0.2 / root, 0.2 * root], rtol=1e-6)
+    np.testing.assert_allclose(anchors[-1], [0.5, 0.5, np.sqrt(0.95), np.sqrt(0.95)], rtol=1e-6)
+
+
+@pytest.fixture(scope="module")
+def torchvision():
+    """torchvision's anchors, and seeded outputs for them."""
+    anchors = Anchors(GRIDS, anchor_sizes("torchvision", 6)).anchors
+    return anchors, seeded_outputs(len(anchors))
+
+
+def test_torchvision_anchors(torchvision):
+    centres, sizes = np.split(torchvision[0], 2, axis=1)
+    np.testing.assert_allclose(
+        np.concatenate([centres - sizes / 2, centres + sizes / 2], axis=1), GOLDEN["anchors"], atol=TOLERANCE
+    )
+
+
+def test_torchvision_matches(torchvision):
+    boxes, classes = map(keras.ops.convert_to_numpy, match(*OBJECTS.values(), torchvision[0], IMAGE))
+    wanted = GOLDEN["matched"].astype(int)
+    labels = np.take_along_axis(OBJECTS["labels"] + 1, np.maximum(wanted, 0), axis=1)
+    np.testing.assert_array_equal(classes, np.where(wanted >= 0, labels, 0))
+    wanted_boxes = np.take_along_axis(OBJECTS["boxes"], wanted[..., None], axis=1)
+    np.testing.assert_array_equal(boxes[wanted >= 0], wanted_boxes[wanted >= 0])
+
+
+def test_torchvision_losses(torchvision):
+    anchors, outputs = torchvision
+    loss = float(DetectionLoss(anchors, IMAGE)(OBJECTS, outputs))
+    assert loss == pytest.approx(GOLDEN["losses"].sum(), rel=1e-5)
+
+
+def test_torchvision_detections(torchvision):
+    anchors, outputs = torchvision
+    found = kl.decode_detections(outputs, anchors, score=0.001, iou=0.55, most=300)
+    assert found["count"].tolist() == [300, 300]
+    np.testing.assert_array_equal(found["labels"], GOLDEN["labels"])
+    np.testing.assert_allclose(found["scores"], GOLDEN["scores"], atol=TOLERANCE)
+    np.testing.assert_allclose(found["boxes"], GOLDEN["boxes"], atol=TOLERANCE)
+
+
+@pytest.mark.parametrize("boxes", (np.zeros((2, 0, 4)), np.full((2, 3, 4), -1.0)))
+def test_nothing_to_find(torchvision, boxes):
+    """Images without objects have no positive anchor, and thus no hard negatives."""
+    anchors, outputs = torchvision
+    labels = np.full(boxes.shape[:2], -1)
+    assert float(DetectionLoss(anchors, IMAGE)({"boxes": boxes, "labels": labels}, outputs)) == 0.0
+    # Beside an image with objects it changes the loss by nothing but the mean.
+    half = {name: array.copy() for name, array in OBJECTS.items()}
+    half["labels"][1] = -1
+    first = {name: array[:1] for name, array in half.items()}
+    alone = float(DetectionLoss(anchors, IMAGE)(first, {name: array[:1] for name, array in outputs.items()}))
+    assert float(DetectionLoss(anchors, IMAGE)(half, outputs)) == pytest.approx(alone, rel=1e-5)
+
+
+def test_perfect_outputs_are_the_objects(torchvision):
+    anchors, _ = torchvision
+    boxes, classes = match(*OBJECTS.values(), anchors, IMAGE)
+    logits = 50.0 * keras.ops.one_hot(classes, CLASSES + 1)
+    outputs = {"boxes": encode(boxes, anchors), "classes": logits}
+    assert float(DetectionLoss(anchors, IMAGE)(OBJECTS, outputs)) < 1e-4
+    found = kl.decode_detections(outputs, anchors, most=6)
+    assert found["count"].tolist() == [4, 2]
+    metric = kl.COCOMeanAP(CLASSES)
+    metric.update_state(OBJECTS, found)
+    assert metric.result() == 1.0
+    # What a file returns instead of logits.
+    scores = keras.ops.softmax(logits)[..., 1:]
+    again = kl.decode_detections({"boxes": outputs["boxes"], "scores": scores}, anchors, most=6)
+    np.testing.assert_array_equal(again["boxes"], found["boxes"])
+
+
+def test_suppression_is_by_class():
+    anchors = np.array([[0.5, 0.5, 0.4, 0.4], [0.5, 0.5, 0.4, 0.42], [0.5, 0.5, 0.4, 0.4]], "float32")
+    outputs = {"boxes": np.zeros((1, 3, 4)), "scores": np.array([[[0.9, 0.0], [0.8, 0.0], [0.0, 0.7]]])}
+    found = kl.decode_detections(outputs, anchors, most=4)
+    assert found["labels"].tolist() == [[0, 1, -1, -1]]
+    np.testing.assert_allclose(found["scores"][0], [0.9, 0.7, 0, 0])
+    # One box, but that of the class with the higher score.
+    assert kl.decode_detections(outputs, anchors, most=1)["labels"].tolist() == [[0]]
+
+
+def test_overlaps():
+    whole, half = np.array([[0, 0, 1, 1.0]]), np.array([[0, 0, 1, 0.5], [2, 2, 2, 2]])
+    np.testing.assert_allclose(overlaps(whole, half), [[0.5, 0]])
+    np.testing.assert_allclose(overlaps(half, whole, np.array([True])), [[1.0], [0]])
+
+
+def scene(random):
+    """Objects and detections of 30 images, with crowds, equal scores and more detections than count."""
+    shape = (30, 8)
+    corners = random.uniform(0, 0.7, (*shape, 2))
+    there = {
+        "boxes": np.concatenate([corners, corners + random.uniform(0.02, 0.3, (*shape, 2))], axis=-1),
+        "labels": random.randint(-1, 4, shape),
+        "crowd": random.rand(*shape) < 0.15,
+        "sizes": random.randint(60, 500, (30, 2)),
+    }
+    boxes = np.tile(there["boxes"], (1, 15, 1))
+    found = {
+        "boxes": np.clip(boxes + random.normal(0, 0.02, boxes.shape), 0, 1),
+        "labels": np.where(random.rand(30, 120) < 0.8, np.tile(there["labels"], (1, 15)), random.randint(-1, 5)),
+        "scores": random.rand(30, 120).round(1),
+    }
+    # One class has no object.
+    return there, found
+
+
+def test_average_precision_is_that_of_pycocotools():
+    pycocotools = pytest.importorskip("pycocotools.coco")
+    from pycocotools.cocoeval import COCOeval
+
+    there, found = scene(np.random.RandomState(0))
+    metric = kl.COCOMeanAP(5)
+    for begin in (0, 10):
+        batch = slice(begin, begin + 10 if begin == 0 else None)
+        metric.update_state(*({name: part[batch] for name, part in side.items()} for side in (there, found)))
+    coco = pycocotools.COCO()
+    annotations = list(_annotations(there, there["sizes"]))
+    coco.dataset = {
+        "images": [{"id": number} for number in range(30)],
+        "categories": [{"id": number} for number in range(5)],
+        "annotations": [{**annotation, "id": number} for number, annotation in enumerate(annotations, 1)],
+    }
+    coco.createIndex()
+    evaluation = COCOeval(coco, coco.loadRes(list(_annotations(found, there["sizes"]))), "bbox")
+    evaluation.evaluate()
+    evaluation.accumulate()
+    evaluation.summarize()
+    names = ("AP", "AP50", "AP75", "AP_small", "AP_medium", "AP_large")
+    figures = metric.summary()
+    np.testing.assert_allclose([figures[name] for name in names], evaluation.stats[:6], rtol=1e-12)
+    assert 0.05 < figures["AP"] < 0.9 and len({figures[name] for name in names}) == 6
+    by_class = evaluation.eval["precision"][..., 0, 2].mean(axis=(0, 1))
+    np.testing.assert_allclose(figures["per_class"], np.where(by_class < 0, np.nan, by_class), rtol=1e-12)
+    assert np.isnan(figures["per_class"][4])
+
+
+def _annotations(side, sizes):
+    for image, label in zip(*np.nonzero(side["labels"] >= 0), strict=True):
+        top, left, bottom, right = side["boxes"][image, label] * np.tile(sizes[image], 2)
+        box = [left, top, right - left, bottom - top]
+        annotation = {"image_id": image, "category_id": side["labels"][image, label], "bbox": box}
+        if "scores" in side:
+            yield {**annotation, "score": side["scores"][image, label]}
+        else:
+            yield {**annotation, "area": box[2] * box[3], "iscrowd": int(side["crowd"][image, label])}
+
+
+def test_average_precision_without_objects_and_sizes():
+    metric = kl.COCOMeanAP(2)
+    assert np.isnan(metric.result())
+    metric.update_state(objects([[[0, 0, 1, 1.0]]], [[0]]), {**objects([[[0, 0, 1, 0.8]]], [[0]]), "scores": [[0.5]]})
+    figures = metric.summary()
+    assert list(figures) == ["AP", "AP50", "AP75", "per_class"]
+    assert (figures["AP"], figures["AP50"], figures["AP75"]) == (pytest.approx(0.7), 1.0, 1.0)
+    metric.reset_state()
+    assert np.isnan(metric.result())
+    with pytest.raises(UserError, match="label 2, classes=2"):
+        metric.update_state(objects([[[0, 0, 1, 1.0]]], [[2]]), {**objects([[[0, 0, 1, 1]]], [[0]]), "scores": [[1]]})
+
+
+def test_saved_with_its_anchors(tmp_path):
+    own = [[(0.2, 0.3)], [(0.4, 0.4), (0.5, 0.3)], [(0.9, 0.9)]]
+    detector = kl.SSDLite(backbone(), 2, widths=(16,), anchors=own, name="small")
+    detector.compile("adam")
+    path = tmp_path / "detector.keras"
+    detector.save(path)
+    again = keras.saving.load_model(path)
+    assert again.name == "small" and again.anchors.shape == (4 * 4 + 2 * 4 + 1, 4)
+    np.testing.assert_array_equal(again.anchors, detector.anchors)
+    images, truth = np.ones((2, 64, 64, 3)), objects([[[0.1, 0.2, 0.5, 0.6]]] * 2, [[1], [-1]])
+    assert again.evaluate(images, truth, verbose=0) == pytest.approx(detector.evaluate(images, truth, verbose=0))
+
+
+def test_weights_are_shared_with_the_backbone():
+    network = backbone()
+    detector = kl.SSDLite(network, 2, widths=())
+    assert len(detector.anchors) == 16 * 3 + 4 * 6
+    assert all(any(weight is other for other in detector.weights) for weight in network.weights)
+
+
+def small_detector(classes=1):
+    keras.utils.set_random_seed(0)
+    anchors = [[(0.4, 0.4)], [(0.6, 0.6)]]
+    return kl.SSDLite(backbone(32, "ShuffleNetV2", alpha=0.5), classes, widths=(), anchors=anchors)
+
+
+def test_weight_of_samples_and_regularisation():
+    detector = small_detector()
+    detector.compile("sgd")
+    images, truth = np.random.RandomState(0).rand(2, 32, 32, 3), objects([[[0.1, 0.1, 0.5, 0.5]]] * 2, [[0], [0]])
+    loss = detector.evaluate(images, truth, verbose=0)
+    assert detector.evaluate(images, truth, sample_weight=np.array([2.0, 2.0]), verbose=0) == pytest.approx(2 * loss)
+    layer = detector.get_layer("map1_boxes")
+    layer.kernel_regularizer = keras.regularizers.L2(1.0)
+    layer.kernel.regularizer = layer.kernel_regularizer
+    added = float(np.sum(layer.kernel.numpy() ** 2))
+    assert added > 0.001
+    assert detector.evaluate(images, truth, verbose=0) == pytest.approx(loss + added, rel=1e-4)
+
+
+WRONG = [
+    (lambda: kl.SSDLite(kl.MicroNetM0(weights=None, include_top=False), 2), "build .* with `input_shape`"),
+    (lambda: kl.SSDLite(backbone(), 0), "`classes` must be positive. Received: classes="),
+    (lambda: kl.SSDLite(backbone(), 2, widths=(8, 0)), "`widths` must be positive. Received: widths="),
+    (lambda: kl.SSDLite(backbone(), 2, anchors="mine"), "'torchvision' or 6 lists"),
+    (lambda: kl.SSDLite(backbone(), 2, widths=(8,), anchors=[[(0.1, 0.1)]]), "3 lists of"),
+    (lambda: kl.SSDLite(backbone(), 2, widths=(), anchors=[[(0.1, 0.1)], [(0.2, -1)]]), "positive"),
+    (lambda: kl.SSDLite(keras.Sequential([keras.Input((64, 64, 3))]), 2), "builder of keras_lightnets"),
+    (lambda: small_detector().compute_loss(y=np.zeros(3)), "dict of 'boxes' and 'labels'. Received: y=ndarray"),
+]
+
+
+@pytest.mark.parametrize(("wrong", "message"), WRONG)
+def test_bad_arguments(wrong, message):
+    with pytest.raises(ValueError, match=message) as error:
+        wrong()
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("module", (ssdlite, decoding, average_precision), ids=lambda module: module.__name__)
+def test_examples(module):
+    results = doctest.testmod(module, extraglobs={"keras_lightnets": kl, "np": np})
+    assert results.attempted and not results.failed
+
+
+@pytest.mark.parametrize("backend", ("tensorflow", "jax", "torch"))
+def test_learns_on_every_backend(backend):
+    """Two images, each with a square: found after some steps, and saved with what was learned."""
+    pytest.importorskip(backend)
+    command = [sys.executable, "-m", "tests.detection_run"]
+    environment = {**os.environ, "KERAS_BACKEND": backend}
+    result = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert result.stdout.splitlines()[-1] == f"{backend} 1.0"
