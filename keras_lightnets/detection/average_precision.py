@@ -125,7 +125,8 @@ class COCOMeanAP(keras.metrics.Metric):
             `"sizes"`, `"AP_small"`, `"AP_medium"` and `"AP_large"`: objects below 32x32, up to 96x96 pixels, and above.
         """
         names = list(_AREAS) if self._sized else ["AP"]
-        curves = {name: [_precisions(self._found.get((name, label), [])) for label in range(self.classes)] for name in names}
+        classes = range(self.classes)
+        curves = {name: [_precisions(self._found.get((name, label), [])) for label in classes] for name in names}
         precisions = np.stack(curves["AP"])
         sizes = {name: _mean(np.stack(curve)) for name, curve in curves.items()}
         return {

@@ -26,8 +26,13 @@ def encode(boxes, anchors):
 
 def decode(codes, anchors):
     """Returns the boxes `(batch, anchors, 4)`, "rel_yxyx", that codes stand for; they may reach outside the image."""
+    codes = ops.convert_to_tensor(codes, "float32")
     return keras.utils.bounding_boxes.decode_deltas_to_boxes(
-        anchors, ops.convert_to_tensor(codes, "float32"), anchor_format="center_yxhw", box_format="yxyx", variance=VARIANCES
+        anchors,
+        codes,
+        anchor_format="center_yxhw",
+        box_format="yxyx",
+        variance=VARIANCES,
     )
 
 

@@ -34,5 +34,7 @@ class Detector(keras.Model):
         if not isinstance(y, dict) or set(y) != {"boxes", "labels"}:
             received = sorted(y) if isinstance(y, dict) else type(y).__name__
             raise UserError(f"{self.name} trains on a dict of 'boxes' and 'labels'. Received: y={received}")
-        loss = DetectionLoss(self.anchors, self.input_shape[1:])(y, y_pred, sample_weight)
+        # Keras repeats the weights for each entry of `y`.
+        weights = keras.tree.flatten(sample_weight)[0]
+        loss = DetectionLoss(self.anchors, self.input_shape[1:])(y, y_pred, weights)
         return loss + super().compute_loss(x, None, y_pred, training=training) if self.losses else loss

@@ -72,10 +72,7 @@ def SSDLite(
 
     >>> backbone = keras_lightnets.MicroNetM0(weights=None, include_top=False, input_shape=(64, 64, 3))
     >>> detector = keras_lightnets.SSDLite(backbone, classes=2, widths=(128, 64, 64, 32))
-    >>> detector.compile("adam")
-    >>> images = np.zeros((1, 64, 64, 3))
-    >>> objects = {"boxes": np.array([[[0.1, 0.2, 0.5, 0.6]]]), "labels": np.array([[1]])}
-    >>> history = detector.fit(images, objects, verbose=0)
+    >>> detector.compile("adam")  # and detector.fit(images, {"boxes": boxes, "labels": labels})
     >>> {name: output.shape for name, output in detector.output.items()}
     {'boxes': (None, 96, 4), 'classes': (None, 96, 3)}
     """
@@ -92,7 +89,7 @@ def SSDLite(
         logits.append(_predictions(features, len(shapes), classes + 1, f"map{number}_classes"))
     grids = [features.shape[1:3] for features in maps]
     boxes = Anchors(grids, sizes, name="boxes")(_joined(codes, "codes"))
-    return Detector(backbone.inputs, {"boxes": boxes, "classes": _joined(logits, "classes")}, name=name)
+    return Detector(backbone.input, {"boxes": boxes, "classes": _joined(logits, "classes")}, name=name)
 
 
 def _check(classes, widths):
@@ -105,7 +102,9 @@ def _backbone_maps(backbone, name):
     """Returns the features of stride 16 and 32."""
     levels = pyramid_levels(backbone)
     if not {4, 5} <= set(levels):
-        raise UserError(f"{name} needs features of stride 16 and 32; {backbone.name} has only 2**k for k={list(levels)}")
+        raise UserError(
+            f"{name} needs features of stride 16 and 32; {backbone.name} has only 2**k for k={list(levels)}"
+        )
     if None in backbone.input_shape[1:]:
         raise UserError(
             f"{name} needs to know the size of the images: build {backbone.name} with `input_shape`. "
@@ -144,9 +143,7 @@ def _pointwise(x, filters, name, use_bias=False):
 
 def _depthwise(x, stride, padding, name):
     initializer = _normal()
-    return layers.DepthwiseConv2D(
-        3, stride, padding, use_bias=False, depthwise_initializer=initializer, name=name
-    )(x)
+    return layers.DepthwiseConv2D(3, stride, padding, use_bias=False, depthwise_initializer=initializer, name=name)(x)
 
 
 def _normal():
