@@ -58,7 +58,8 @@ def assemble(family, builder, identity, arguments, features, head, donor=None):
     Raises:
         ValueError: for arguments that `keras.applications` refuses, and weights that cannot be read or do not fit.
     """
-    _check_data_format(family)
+    if not family.channels_first:
+        check_channels_last(family.title)
     donated = donor is not None and arguments.weights == "imagenet"
     _check_head(arguments, donated)
     network = family.network(builder, identity)
@@ -90,10 +91,11 @@ def assemble(family, builder, identity, arguments, features, head, donor=None):
     return model
 
 
-def _check_data_format(family):
-    if not family.channels_first and keras.config.image_data_format() != "channels_last":
+def check_channels_last(title):
+    """Raises a ValueError, which calls the network `title`, unless that is Keras' data format."""
+    if keras.config.image_data_format() != "channels_last":
         raise ValueError(
-            f"{family.title} is channels_last only; call keras.config.set_image_data_format('channels_last') first. "
+            f"{title} is channels_last only; call keras.config.set_image_data_format('channels_last') first. "
             f"Received: image_data_format={keras.config.image_data_format()!r}"
         )
 

@@ -21,7 +21,7 @@ from collections.abc import Sequence
 import keras
 from keras import layers
 
-from keras_lightnets.applications.contract import refuse_channels_first
+from keras_lightnets.applications.contract import check_channels_last
 from keras_lightnets.applications.pyramid import expansion_levels, pyramid_levels
 from keras_lightnets.detection.anchors import Anchors, anchor_sizes
 from keras_lightnets.detection.detector import Detector
@@ -76,7 +76,7 @@ def SSDLite(
     >>> {name: output.shape for name, output in detector.output.items()}
     {'boxes': (None, 96, 4), 'classes': (None, 96, 3)}
     """
-    refuse_channels_first("SSDLite")
+    check_channels_last("SSDLite")
     name = name or f"{backbone.name}_ssdlite"
     maps = _backbone_maps(backbone, name)
     _check(classes, widths)
