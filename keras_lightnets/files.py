@@ -8,7 +8,7 @@ import shutil
 import zipfile
 from pathlib import Path
 
-from keras_lightnets.errors import UserError
+from keras_lightnets.errors import NotWrittenError, UserError
 
 # A `.keras` file is a zip archive, and a `.tflite` file may have one at its end: flatbuffer readers ignore the tail.
 METADATA = "keras_lightnets.json"
@@ -27,7 +27,7 @@ def replacing(path):
         yield temporary
         os.replace(temporary, path)
     except OSError as error:
-        raise UserError(
+        raise NotWrittenError(
             f"Cannot write {path}: {error.strerror or error}. Free space there, or choose another place."
         ) from error
     finally:

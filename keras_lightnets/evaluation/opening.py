@@ -11,11 +11,12 @@ import keras_lightnets.layers  # noqa: F401  (they register the classes that mod
 from keras_lightnets.errors import UserError
 from keras_lightnets.export.interpreter import TFLiteModel
 from keras_lightnets.export.metadata import metadata_of
+from keras_lightnets.graph import functional, operations
 from keras_lightnets.weights.readers import check_archive
 
 
 def load_keras(path):
-    """Returns the `keras.Model` in a `.keras` file.
+    """Returns the model in a `.keras` file, as a functional `keras.Model`.
 
     Raises:
         UserError: if the file does not exist, is damaged, or is no functional model.
@@ -25,13 +26,14 @@ def load_keras(path):
         raise UserError(f"{path} does not exist.")
     try:
         check_archive(path)
-        model = keras.saving.load_model(path, compile=False)
+        model = functional(keras.saving.load_model(path, compile=False))
     # What Keras raises for damaged files is not documented.
     except Exception as error:
         reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
         raise UserError(f"{path} is not a Keras model that can be loaded: {reason:.300}") from error
-    if not isinstance(model, keras.Model) or not getattr(model, "inputs", None):
-        raise UserError(f"{path} holds no functional model, but a {type(model).__name__}.")
+    for layer in operations(model):
+        if isinstance(layer, keras.layers.Layer) and not all(np.isfinite(each).all() for each in layer.get_weights()):
+            raise UserError(f"{path} is damaged: its layer {layer.name} has weights that are NaN or infinite.")
     return model
 
 

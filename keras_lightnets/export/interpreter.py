@@ -51,6 +51,8 @@ class TFLiteModel:
         if len(inputs) != 1 or len(inputs[0]["shape"]) != 4:
             raise UserError(f"{path} is not an image model: it needs one image input.")
         (self._input,), self._outputs = inputs, self._ordered_outputs()
+        if any(shape[:1] != (1,) for shape in (self.input_shape, *self.output_shapes)):
+            raise UserError(f"{path} is not for one image: its outputs have the shapes {self.output_shapes}.")
 
     def _ordered_outputs(self):
         """The outputs in the order of the Keras model, which their names in the signature have and the file has not."""
@@ -153,6 +155,8 @@ def latencies(models):
     Returns:
         List of median milliseconds of one image on one thread.
     """
+    if not models:
+        return []
     once = [min(model.invoke_ms() for _ in range(3)) for model in models]
     runs = int(np.clip(1e3 * _SECONDS_PER_FILE * len(models) / sum(once), _LEAST_RUNS, _MOST_RUNS))
     rounds = [[model.invoke_ms() for model in models] for _ in range(runs)]

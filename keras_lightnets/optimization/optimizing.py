@@ -248,7 +248,7 @@ def show(report, console):
         table.add_row(
             row["file"],
             f"{row['accuracy']:.2%}",
-            f"{row['agreement']:.2%}",
+            "" if row["agreement"] is None else f"{row['agreement']:.2%}",
             *(f"{row[name] / 1e3:.0f}" for name in ("bytes", "zipped_bytes")),
             f"{row['latency_ms']:.2f}",
             f"{row['sparsity']:.0%}",

@@ -34,10 +34,10 @@ def layer_errors(model, representative_data, advance=lambda: None):
 
     >>> worst = keras_lightnets.optimization.layer_errors(model, images)[0]["layer"]
     """
-    images = check_data(model, representative_data)
     model = image_model(model)
     check_float(model)
     check_dense(model)
+    images = check_data(model, representative_data)
     fused = fuse(model)
     aware = place(fused, images)
     switches = _switches(aware, [layer.name for layer in fused.layers])

@@ -13,7 +13,7 @@ def export_rows(report):
                 f"{export['accuracy']:.2%}",
                 f"{export['size_bytes'] / 1e6:.2f} MB",
                 f"{export['max_abs_diff']:.1e}",
-                f"{export['top1_agreement']:.2%}",
+                "" if export["top1_agreement"] is None else f"{export['top1_agreement']:.2%}",
                 f"{export['latency_ms']:.2f}" if lite else "",
                 str(export["partitions"]) if lite else "",
             )

@@ -9,7 +9,7 @@ import numpy as np
 
 from keras_lightnets.complexity import complexity
 from keras_lightnets.data.pipeline import evaluation_batches, training_batches
-from keras_lightnets.errors import UserError
+from keras_lightnets.errors import NotWrittenError, UserError
 from keras_lightnets.evaluation.drawing import can_draw, draw_curve
 from keras_lightnets.evaluation.measures import predict_source, summarize
 from keras_lightnets.export.images import CALIBRATION_IMAGES
@@ -91,19 +91,17 @@ def _exports(model, config, data, metadata, step):
             step(path.name)
             try:
                 reports.append(exporter.write(path, quantization, metadata))
+            except NotWrittenError:
+                raise
             except UserError as error:
-                if not path.exists():
-                    raise
-                # It was written but does not run: the others are no worse for it.
-                path.unlink()
+                # The others are no worse for it.
                 failed[path.name] = str(error)
                 step(f"{path.name} failed, it is left out: {error}")
     step("latency")
     times = latencies([TFLiteModel(report.path) for report in reports[1:]])
     for report, milliseconds in zip(reports[1:], times, strict=True):
         report.latency_ms = milliseconds
-    accuracy = float(np.mean(reference.expected.argmax(-1) == labels))
-    return accuracy, [{**report.to_dict(), "path": Path(report.path).name} for report in reports], failed
+    return reference.accuracy(), [{**report.to_dict(), "path": Path(report.path).name} for report in reports], failed
 
 
 def some_images(source, classes, config):

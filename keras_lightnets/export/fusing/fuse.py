@@ -34,4 +34,7 @@ def fuse(model):
     model = functional(model)
     graph = read_graph(model)
     fold(graph)
-    return Builder(graph).model(model)
+    fused = Builder(graph).model(model)
+    # `keras.Model.export` takes models only that were called.
+    fused(fused.input)
+    return fused
