@@ -1,4 +1,6 @@
-"""The process that opens damaged input: python -m tests.fuzz.child TABLE SEED FOLDER, "TARGET FIRST LAST" on its input.
+"""The process that opens damaged input: python -m tests.fuzz.child TABLE SEED FOLDER TASKS.
+
+TASKS is a JSON list of triples: name of a target, first number and the one after the last.
 
 A crash ends this process and not its parent, which reads from the output what was begun: "TARGET NUMBER" before each
 file, and a line of JSON for each fault.
@@ -48,16 +50,15 @@ def _fault(target, path, folder):
 
 
 def main():
-    """Works until its input ends."""
-    table, seed, folder = sys.argv[1:]
+    """Works off the tasks."""
+    table, seed, folder, tasks = sys.argv[1:]
     targets, folder, samples = importlib.import_module(table).TARGETS, Path(folder), {}
-    for task in sys.stdin:
-        name, first, last = task.split()
+    for name, first, last in json.loads(tasks):
         target = targets[name]
         if name not in samples:
             samples[name] = target.samples(folder)
             _limit_memory()
-        for number in range(int(first), int(last)):
+        for number in range(first, last):
             _REPORTS.write(f"{name} {number}\n")
             path = _damaged(target, samples[name], random.Random(f"{seed} {name} {number}"), folder)
             if fault := _fault(target, path, folder):

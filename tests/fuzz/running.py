@@ -41,14 +41,12 @@ def run(tasks, seed, folder, table="tests.fuzz.targets"):
 
 def _run_child(tasks, arguments, folder, faults):
     """Runs one child until all is done or it dies; returns the tasks that are left."""
-    command = [sys.executable, "-m", "tests.fuzz.child", *arguments]
+    command = [sys.executable, "-m", "tests.fuzz.child", *arguments, json.dumps(tasks)]
     errors = folder / "errors.txt"
     with errors.open("wb") as log:
-        child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True)
+        child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, text=True)
     lines = queue.Queue()
     threading.Thread(target=_pass_on, args=(child.stdout, lines), daemon=True).start()
-    child.stdin.write("".join(f"{name} {first} {last}\n" for name, first, last in tasks))
-    child.stdin.close()
     left, begun, hung = list(tasks), None, False
     while left:
         try:

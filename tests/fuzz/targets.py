@@ -58,13 +58,39 @@ def _images(folder):
     return {name: (folder / name).read_bytes() for name in files}
 
 
-def _check_image(path):
-    from keras_lightnets.data.windows import load_square
+@functools.cache
+def _in_graph():
+    """The way of the input pipeline to the pixels."""
+    import tensorflow as tf
 
-    pixels = load_square(path, 16)
-    expect(pixels.dtype == np.uint8 and pixels.shape == (16, 16, 3), f"pixels {pixels.dtype} {pixels.shape}")
+    from keras_lightnets.data.images import decode_window
+
+    def whole(shape):
+        return tf.stack([0, 0, shape[0], shape[1]])
+
+    return tf.function(lambda content: decode_window(content, whole), [tf.TensorSpec((), tf.string)])
+
+
+def _check_image(path):
+    import tensorflow as tf
+
+    from keras_lightnets.data.images import read_image
+
+    content = path.read_bytes()
+    try:
+        shown = _in_graph()(tf.constant(content)).numpy()
+    except tf.errors.OpError:
+        shown = None
+    try:
+        pixels = read_image(path)
+    except UserError:
+        expect(shown is None, "training takes an image that is refused elsewhere")
+        raise
+    expect(shown is not None, "training refuses an image that is read elsewhere")
+    expect(pixels.dtype == np.uint8 and pixels.ndim == 3 and pixels.shape[2] == 3, f"{pixels.dtype} {pixels.shape}")
+    expect(np.array_equal(pixels, shown), "training sees other pixels")
     if path.suffix == ".png":
-        expect(_png_is_whole(path.read_bytes()), "a PNG with a wrong checksum was read")
+        expect(_png_is_whole(content), "a PNG with a wrong checksum was read")
 
 
 def _png_is_whole(content):
@@ -124,11 +150,18 @@ def _pth(folder):
 
 
 def _check_weights(path):
-    from keras_lightnets.weights.readers import read
+    from keras_lightnets.weights import load_safetensors, readers
 
-    tensors = read(path)
+    network = _network()
+    try:
+        tensors = readers.read(path)
+    except UserError:
+        with contextlib.suppress(UserError):
+            load_safetensors(network, path)
+            expect(False, "a file was loaded that is refused elsewhere")
+        raise
     for name, array in tensors.arrays.items():
-        expect(array.dtype.kind == "f", f"{name} has the type {array.dtype}")
+        expect(array.dtype.kind in "fiub", f"{name} has the type {array.dtype}")
         expect(np.isfinite(array).all(), f"{name} is not finite")
     content = path.read_bytes()
     if content.startswith(b"PK"):
@@ -141,6 +174,10 @@ def _check_weights(path):
         known = _safetensors_values(content)
         wrong = [name for name, array in tensors.arrays.items() if known[name] != _value(array)]
         expect(not wrong, f"{wrong} differs from the file")
+    if path.suffix != ".pth" and path.name != "torch.safetensors":
+        load_safetensors(network, path)
+        held = {_value(array) for array in tensors.arrays.values() if array.dtype.kind == "f"}
+        expect(all(_value(array) in held for array in network.get_weights()), "a weight is not that of the file")
 
 
 def _value(array):
