@@ -34,7 +34,7 @@ def data(images=32):
     labels = np.arange(images) % 4
     pixels = random.integers(0, 100, (images, 16, 16, 3)) + 40 * labels[:, None, None, None]
     source = arrays(pixels.astype("uint8"), labels)
-    return Data(tuple("abcd"), {"train": source, "validation": source, "test": source}, ["noise"])
+    return Data(tuple("abcd"), {"train": source, "validation": source, "test": source._replace()}, ["noise"])
 
 
 def network():

@@ -16,37 +16,16 @@ from keras_lightnets import optimization
 from keras_lightnets.cli.main import app
 from keras_lightnets.errors import UserError
 from keras_lightnets.export.interpreter import TFLiteModel
-from keras_lightnets.files import add_metadata
-from tools.seeded import seed_weights
+from tests.photos import save_model, small_network
 
 COMMAND = (sys.executable, "-m", "keras_lightnets.cli.main")
 SIZE = 16
 
 
-def _network():
-    inputs = keras.Input((SIZE, SIZE, 3))
-    x = keras.layers.Conv2D(12, 3, strides=2, padding="same", use_bias=False, name="stem")(inputs)
-    x = keras.layers.ReLU(6.0, name="stem_act")(keras.layers.BatchNormalization(name="stem_norm")(x))
-    x = keras.layers.Conv2D(24, 1, activation="relu", name="pointwise")(x)
-    x = keras.layers.GlobalAveragePooling2D(name="average")(x)
-    model = keras.Model(inputs, keras.layers.Dense(3, activation="softmax", name="head")(x), name="tiny")
-    seed_weights(model, {})
-    return model
-
-
-def _save(model, path, labels=("a", "b", "c")):
-    """Writes a model as `train` does; photos are scaled as for MobileNet."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    model.save(path)
-    about = {"size": SIZE, "mean": [127.5] * 3, "std": [127.5] * 3}
-    add_metadata(path, {"model": "MobileNet-alpha=0.25", "labels": list(labels), "input": about})
-    return path
-
-
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
     """The file of a small float model."""
-    return _save(_network(), tmp_path_factory.mktemp("float") / "model.keras")
+    return save_model(small_network(), tmp_path_factory.mktemp("float") / "model.keras")
 
 
 def _arguments(model, photos, output, method, *more):
@@ -98,7 +77,7 @@ def test_ptq(model, quantized):
 
 
 def _pruned():
-    network = _network()
+    network = small_network()
     for layer in network.layers:
         layer.set_weights([np.where(np.abs(w) < np.median(np.abs(w)), 0, w) for w in layer.get_weights()])
     return network
@@ -117,14 +96,14 @@ REFUSALS = {
 MODELS = {
     "missing": ("ptq", lambda path: path, "model.keras does not exist"),
     "no Keras model": ("ptq", lambda path: path.write_bytes(b"PK"), "model.keras is not a Keras model that can be"),
-    "no labels": ("ptq", lambda path: _network().save(path), "carries no labels"),
-    "other classes": ("ptq", lambda path: _save(_network(), path, "xyz"), "they must be the same"),
+    "no labels": ("ptq", lambda path: small_network().save(path), "carries no labels"),
+    "other classes": ("ptq", lambda path: save_model(small_network(), path, "xyz"), "they must be the same"),
     "quantised": (
         "ptq",
-        lambda path: _save(optimization.quantize_aware(_network()), path),
+        lambda path: save_model(optimization.quantize_aware(small_network()), path),
         "tiny is quantisation-aware already",
     ),
-    "pruned": ("cluster", lambda path: _save(_pruned(), path), "tiny is pruned already"),
+    "pruned": ("cluster", lambda path: save_model(_pruned(), path), "tiny is pruned already"),
 }
 
 

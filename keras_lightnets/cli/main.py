@@ -38,7 +38,7 @@ def main():
     """Runs the command; bad input ends in one line on standard error and exit status 1."""
     # Libraries log to the descriptor of standard error from C++; what Python writes there still arrives.
     sys.stderr = os.fdopen(os.dup(2), "w", buffering=1, errors="backslashreplace")
-    # Names of files may hold bytes that are no text.
+    # Names of files may hold bytes that are no text, and a terminal may lack letters.
     sys.stdout.reconfigure(errors="backslashreplace")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     warnings.simplefilter("ignore")
@@ -52,6 +52,12 @@ def main():
         fail(f"{error.format_message().rstrip('.')}. See {error.ctx.command_path} --help.")
     except UserError as error:
         fail(str(error))
+    except BrokenPipeError:
+        # Whoever read the output has what it wanted; Python would complain at the end.
+        os.dup2(2, sys.stdout.fileno())
+        sys.exit(1)
+    except MemoryError:
+        fail("There is not enough memory. Choose smaller images or batches.")
     except OSError as error:
         fail(f"{error.filename}: {error.strerror}." if error.filename else str(error))
     except (KeyboardInterrupt, typer.Abort):

@@ -5,10 +5,10 @@ import json
 from pathlib import Path
 from typing import Annotated
 
-import rich.console
 import rich.table
 import typer
-from rich.markup import escape
+
+from keras_lightnets.cli.output import open_console
 
 models = typer.Typer()
 
@@ -29,7 +29,7 @@ def list_(as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] =
         accuracy = "" if record.top1 is None else f"{record.top1:.1f} %"
         weights = ", ".join(record.weights[:1])
         table.add_row(record.name, f"{record.params / 1e6:.2f} M", f"{record.madds / 1e6:.1f} M", accuracy, weights)
-    rich.console.Console().print(table)
+    open_console().print(table)
 
 
 @models.command()
@@ -43,7 +43,7 @@ def profile(
     """Count what one image costs, layer by layer: parameters, multiply-adds, memory, and measured time."""
     from keras_lightnets.evaluation.profiling import profile
 
-    console = rich.console.Console(quiet=as_json)
+    console = open_console(quiet=as_json)
     with console.status("Counting" + " and measuring" * measure):
         cost, times = profile(model, size, measure, output)
     if as_json:
@@ -93,8 +93,8 @@ def predict(
     table = rich.table.Table("image", "class", "score")
     for result in results:
         for position, (name, score) in enumerate(result["classes"]):
-            table.add_row(escape(result["image"]) if position == 0 else "", escape(name), f"{score:.3f}")
-    rich.console.Console().print(table)
+            table.add_row(result["image"] if position == 0 else "", name, f"{score:.3f}")
+    open_console().print(table)
 
 
 @models.command(name="convert-weights")
@@ -138,4 +138,4 @@ def weights(as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")]
         accuracy = "" if record.top1 is None else f"{record.top1:.1f} %"
         kind = record.format if record.by_name else f"{record.format}, by path"
         table.add_row(record.name, record.shown, kind, accuracy, ", ".join(record.unverified))
-    rich.console.Console().print(table)
+    open_console().print(table)

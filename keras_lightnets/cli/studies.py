@@ -4,10 +4,10 @@ import json
 from pathlib import Path
 from typing import Annotated
 
-import rich.console
 import rich.table
 import typer
 
+from keras_lightnets.cli.output import open_console
 from keras_lightnets.cli.training import Data
 
 studies = typer.Typer()
@@ -54,7 +54,7 @@ def channel_search(
     network = {"stem": stem, "expansion": expansion, "activation": activation, "features": features}
     network |= {"downsample": downsample} if downsample else {}
     training = design.Training(size, images, epochs, batch_size, learning_rate, seeds, seed)
-    console = rich.console.Console(quiet=as_json)
+    console = open_console(quiet=as_json)
     found = design.channel_search(
         output,
         data,
@@ -103,7 +103,7 @@ def factor_analysis(
     from keras_lightnets import design
 
     training = design.Training(size, images, epochs, batch_size, learning_rate, seeds, seed)
-    console = rich.console.Console(quiet=as_json)
+    console = open_console(quiet=as_json)
     found = design.factor_analysis(output, data, max_madds, training, features, workers, console)
     if as_json:
         print(json.dumps(found, indent=2))
@@ -146,7 +146,7 @@ def rank_study(
 
     given = {"layers": layer, "nonlinearities": nonlinearity}
     choices = design.RankChoices(inputs, weights, norm, channels, samples, side, expansion, dtype, tolerance)
-    console = rich.console.Console(quiet=as_json)
+    console = open_console(quiet=as_json)
     study = design.rank_study(
         output,
         **{name: value for name, value in given.items() if value},
@@ -195,4 +195,4 @@ def cost_table(
     table.add_column("why it differs")
     for row in checked.rows:
         table.add_row(row.name, *(cell.shown() for cell in row.cells), row.why)
-    rich.console.Console().print(table)
+    open_console().print(table)

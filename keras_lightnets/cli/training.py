@@ -6,11 +6,10 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
-import rich.console
 import rich.table
 import typer
-from rich.markup import escape
 
+from keras_lightnets.cli.output import open_console
 from keras_lightnets.errors import UserError
 
 runs = typer.Typer()
@@ -32,7 +31,7 @@ def recipes(as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")]
     table = rich.table.Table("name", "published top-1", "hardware and time", "source")
     for name, row in about.items():
         table.add_row(name, row["top1"], row["hardware"], row["source"])
-    rich.console.Console().print(table)
+    open_console().print(table)
 
 
 @runs.command()
@@ -61,7 +60,7 @@ def train(
     from keras_lightnets.training.distribution import WorkerLostError
 
     try:
-        training.train(config, rich.console.Console(), release)
+        training.train(config, open_console(), release)
     except WorkerLostError as error:
         # TensorFlow cannot leave a broken cluster: the process begins anew, meets the restarted worker and resumes.
         print(f"{error} Waiting for it to come back.", file=sys.stderr)
@@ -91,8 +90,8 @@ def evaluate(
     table = rich.table.Table("class", "images", "recall", "precision")
     for row in result["classes"]:
         shares = ("" if row[name] is None else f"{row[name]:.2%}" for name in ("recall", "precision"))
-        table.add_row(escape(row["class"]), str(row["images"]), *shares)
-    console = rich.console.Console()
+        table.add_row(row["class"], str(row["images"]), *shares)
+    console = open_console()
     console.print(table)
     console.print(
         f"{result['images']} images: top-1 {result['top1']:.2%}, top-5 {result['top5']:.2%}, cross-entropy "
@@ -126,7 +125,7 @@ def compare(
     if (recipe is None) != (data is None):
         raise UserError("--recipe and --data go together.")
     config = training.load_recipe(recipe, **_settings(set_, {"data": data})) if recipe else None
-    console = rich.console.Console(quiet=as_json)
+    console = open_console(quiet=as_json)
     rows = compare(runs or [], output, config, console)
     if as_json:
         print(json.dumps(rows, indent=2))
@@ -144,7 +143,7 @@ def compare(
 def _compare_costs(patterns, output, as_json):
     from keras_lightnets.design import compare_costs
 
-    console = rich.console.Console(quiet=as_json)
+    console = open_console(quiet=as_json)
     rows = compare_costs(patterns, output, console)
     if as_json:
         print(json.dumps(rows, indent=2))
@@ -219,7 +218,7 @@ def finetune(
 
     given = {name: value for name, value in context.params.items() if name != "resume"}
     try:
-        training.finetune(training.Options(**given), resume, rich.console.Console())
+        training.finetune(training.Options(**given), resume, open_console())
     except KeyboardInterrupt:
         kept = (Path(output) / "checkpoint" / "last.npz").exists()
         hint = f"the last epoch is kept in {output}; go on with --resume" if kept else "no epoch was finished"
@@ -249,7 +248,7 @@ def optimize(
 
     given = {name: value for name, value in context.params.items() if name != "as_json"}
     options = optimizing.Options(**given | {"keep_float": tuple(keep_float or ())})
-    console = rich.console.Console(quiet=as_json)
+    console = open_console(quiet=as_json)
     try:
         report = optimizing.optimize(options, console)
     except KeyboardInterrupt:

@@ -14,10 +14,11 @@ import tensorflow as tf
 
 from keras_lightnets.data.opening import open_data
 from keras_lightnets.data.pipeline import Evaluation, evaluation_batches
-from keras_lightnets.design.worker import BATCH, prepare_process, read, train
+from keras_lightnets.design.worker import BATCH, Training, prepare_process, read, train
 from keras_lightnets.errors import UserError
-from keras_lightnets.files import read_json, reading, replacing, write_json
+from keras_lightnets.files import locked, read_json, reading, replacing, write_json
 from keras_lightnets.preprocessing import RAW
+from keras_lightnets.training.settings import typed
 
 _HOLDOUT = 0.1
 
@@ -39,7 +40,8 @@ class Trials:
     """
 
     def __init__(self, output, data, training, settings):
-        for name, value in training._asdict().items():
+        for name, kind in Training.__annotations__.items():
+            value = typed(name, getattr(training, name), kind)
             if value < 0 or (value == 0 and name not in ("images", "seed")):
                 raise UserError(f"`{name}` must be positive. Received: {name}={value}")
         self._training, self._folder = training, Path(output)
@@ -70,11 +72,28 @@ class Trials:
         Raises:
             UserError: if a process is ended from outside.
         """
-        self._begin()
         paths = {name: self._folder / "trials" / f"{name}.json" for name in networks}
-        left = [name for name, path in paths.items() if len(read(path)["accuracy"]) < self._training.seeds]
+        (self._folder / "trials").mkdir(parents=True, exist_ok=True)
+        with locked(self._folder / "trials" / "lock", "Wait for it to end, or choose another folder."):
+            self._begin()
+            if left := [name for name, path in paths.items() if len(read(path)["accuracy"]) < self._training.seeds]:
+                self._train({name: networks[name] for name in left}, paths, workers, console)
+        return {name: read(path) for name, path in paths.items()}
+
+    def _begin(self):
+        """Writes what a resumed run needs; the settings come last and stand for all of it."""
+        path = self._folder / "settings.json"
+        if path.exists():
+            # Another process may have begun meanwhile.
+            _refuse_change(self._folder, read_json(path, self._way_out), self._settings)
+            return
+        with replacing(self._images) as temporary:
+            np.savez(temporary, **self._new)
+        write_json(path, self._settings)
+
+    def _train(self, networks, paths, workers, console):
         cores = len(os.sched_getaffinity(0))
-        workers = min(workers or cores, len(left))
+        workers = min(workers or cores, len(networks))
         console = console or rich.console.Console(quiet=True)
         bar = rich.progress.Progress(
             *rich.progress.Progress.get_default_columns(),
@@ -83,37 +102,26 @@ class Trials:
             transient=True,
             disable=not console.is_terminal,
         )
-        if left:
-            initial = prepare_process, (max(1, cores // workers),)
-            # Forked processes cannot use TensorFlow.
-            pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), *initial)
-            with bar, pool:
-                task = bar.add_task("networks", total=len(paths), completed=len(paths) - len(left))
-                futures = [
-                    pool.submit(train, {**networks[name], **self.image}, self._training, self._images, paths[name])
-                    for name in left
-                ]
-                try:
-                    for future in as_completed(futures):
-                        future.result()
-                        bar.advance(task)
-                except BrokenProcessPool:
-                    raise UserError(
-                        f"A process of the search was ended, perhaps for lack of memory. Start the same command again "
-                        f"to go on with {self._folder}, with fewer workers."
-                    ) from None
-                finally:
-                    pool.shutdown(wait=False, cancel_futures=True)
-        return {name: read(path) for name, path in paths.items()}
-
-    def _begin(self):
-        """Writes what a resumed run needs; the settings come last and stand for all of it."""
-        path = self._folder / "settings.json"
-        if not path.exists():
-            (self._folder / "trials").mkdir(parents=True, exist_ok=True)
-            with replacing(self._images) as temporary:
-                np.savez(temporary, **self._new)
-            write_json(path, self._settings)
+        initial = prepare_process, (max(1, cores // workers),)
+        # Forked processes cannot use TensorFlow.
+        pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), *initial)
+        with bar, pool:
+            task = bar.add_task("networks", total=len(paths), completed=len(paths) - len(networks))
+            futures = [
+                pool.submit(train, {**network, **self.image}, self._training, self._images, paths[name])
+                for name, network in networks.items()
+            ]
+            try:
+                for future in as_completed(futures):
+                    future.result()
+                    bar.advance(task)
+            except BrokenProcessPool:
+                raise UserError(
+                    f"A process of the search was ended, perhaps for lack of memory. Start the same command again "
+                    f"to go on with {self._folder}, with fewer workers."
+                ) from None
+            finally:
+                pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _refuse_change(folder, before, after):

@@ -18,7 +18,7 @@ from keras_lightnets.evaluation.opening import ModelFile
 from keras_lightnets.export.checks import check_layers
 from keras_lightnets.export.interpreter import TFLiteModel, latencies
 from keras_lightnets.export.tflite import Exporter
-from keras_lightnets.files import add_metadata, replacing, write_json
+from keras_lightnets.files import add_metadata, locked, replacing, write_json
 from keras_lightnets.optimization.checks import check_float
 from keras_lightnets.optimization.compression import cluster, prune
 from keras_lightnets.optimization.placement import quantize_aware
@@ -121,6 +121,7 @@ def optimize(options, console):
         exporter = stack.enter_context(run.exporter(model))
         training = run.prepare(exporter)
         output.mkdir(parents=True, exist_ok=True)
+        stack.enter_context(locked(output / ".lock", "Wait for it to end, or choose another --output."))
         before = run.export(exporter, None, _BEFORE)
         start = time.monotonic()
         optimized = model if training is None else run.train(training)
@@ -131,17 +132,16 @@ def optimize(options, console):
                 add_metadata(temporary, metadata.to_dict())
             exporter = stack.enter_context(run.exporter(optimized))
         names = {kind: f"model_{kind or 'float32'}.tflite" for kind in _FILES[options.method]}
-        files = [run.export(exporter, kind, name) for kind, name in names.items()]
-    rows = [before, *files]
-    times = latencies([TFLiteModel(output / row["file"]) for row in rows])
-    for row, milliseconds in zip(rows, times, strict=True):
-        row["latency_ms"] = milliseconds
-    report = {"options": dataclasses.asdict(options), "images": len(run.labels), "files": rows}
-    if optimized is not model:
-        report |= {"training_seconds": seconds, "keras_accuracy": run.accuracy(optimized)}
-    if options.method == "ptq":
-        report["layer_errors"] = run.errors()
-    write_json(output / "report.json", report)
+        rows = [before, *(run.export(exporter, kind, name) for kind, name in names.items())]
+        times = latencies([TFLiteModel(output / row["file"]) for row in rows])
+        for row, milliseconds in zip(rows, times, strict=True):
+            row["latency_ms"] = milliseconds
+        report = {"options": dataclasses.asdict(options), "images": len(run.labels), "files": rows}
+        if optimized is not model:
+            report |= {"training_seconds": seconds, "keras_accuracy": run.accuracy(optimized)}
+        if options.method == "ptq":
+            report["layer_errors"] = run.errors()
+        write_json(output / "report.json", report)
     return report
 
 

@@ -40,7 +40,7 @@ def beginning(report, subject):
     options, images = report["options"], report["images"]
     start = "random weights" if options["weights"] is None else f"the weights {options['weights']}"
     bad = f" {len(report['bad_images'])} unreadable images were left out." if report["bad_images"] else ""
-    validated = images["validation"] if options.get("holdout", True) else 0
+    validated = images.get("validation", 0)
     kept = (
         f"Epoch {report['best_epoch']} of\n{len(report['history'])} had the best validation accuracy and was kept."
         if validated

@@ -17,11 +17,13 @@ class Classification:
     Attributes:
         steps: int, batches per epoch.
         validation_steps: int, batches that hold every validation image once.
+        held_out: bool, whether the validation images are others than the test images.
     """
 
     def __init__(self, config, data, build):
         self._config, self._data, self._build = config, data, build
         self.steps = steps_per_epoch(data.splits["train"], config)
+        self.held_out = data.splits["validation"] is not data.splits["test"]
         self.validation_steps = evaluation_steps(data.splits["validation"], config.batch_size)
 
     def training_batches(self, first_step, **shard):

@@ -66,8 +66,9 @@ class Config:
         mixup: alpha of mixup, or 0. Defaults to 0.0.
         cutmix: alpha of cutmix, or 0; with both, each batch takes one of them. Defaults to 0.0.
         eval_crop: side of the central square that is evaluated, as a share of the short side. Defaults to 0.875.
-        holdout: share of the training images that is set aside for validation. With 0 the test images are watched and
-            the last epoch is kept; else the epoch of the best validation accuracy. Defaults to 0.0.
+        holdout: share of the training images that is set aside for validation, where the data have no part for it. The
+            epoch of the best validation accuracy is kept. With 0, and no such part, the test images are watched and the
+            last epoch is kept. Defaults to 0.0.
         patience: epochs without improvement before the run ends, or 0. Defaults to 0.
         steps_per_execution: steps per call of the graph. Defaults to 1.
         checkpoint_steps: steps between checkpoints within an epoch; each epoch ends with one. Defaults to 1000.

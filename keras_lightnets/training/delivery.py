@@ -55,12 +55,14 @@ def deliver(model, config, data, about, step):
     scores, labels = predict_source(model, data.splits["test"], len(data.classes), config.evaluation)
     cost = complexity(model)
     compared, exports, failed = _exports(model, config, data, metadata, step)
+    # Without images for the validation, the test images stand for them.
+    parts = {part: split for part, split in data.splits.items() if part == "test" or split is not data.splits["test"]}
     report = {
         "keras_lightnets": __version__,
         "model": config.model,
         **about,
         "classes": list(data.classes),
-        "images": {part: split.count for part, split in data.splits.items()},
+        "images": {part: split.count for part, split in parts.items()},
         "parameters": model.count_params(),
         "madds": cost.madds + cost.mix_madds,
         "test_accuracy": float(np.mean(scores.argmax(-1) == labels)),

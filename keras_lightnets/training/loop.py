@@ -31,6 +31,9 @@ def run_phases(run):
         ours = isinstance(error, (tf.errors.InvalidArgumentError, tf.errors.DataLossError))
         if run.distribution.workers > 1 and not ours:
             raise WorkerLostError(f"Another worker was lost after step {run.checkpoint.step}.") from error
+        if isinstance(error, tf.errors.ResourceExhaustedError):
+            size = run.config.batch_size
+            raise UserError(f"There is not enough memory for a batch of {size}: choose a smaller one.") from error
         run.task.check()
         raise
 

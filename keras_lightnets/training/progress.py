@@ -10,7 +10,7 @@ import rich.box
 import rich.console
 import rich.progress
 import rich.table
-from rich.markup import escape
+import rich.text
 
 from keras_lightnets.data.listing import listed
 from keras_lightnets.training.card import export_rows
@@ -37,13 +37,19 @@ class Progress:
         """Prints to `console`, or with None nothing."""
         self._console = console or rich.console.Console(quiet=True)
 
+    def _say(self, text, style=None):
+        # Brackets and colons in names are no markup.
+        self._console.print(text, style=style, markup=False, emoji=False, highlight=False)
+
     def split(self, folder, seed):
         """Shows how many images of each class went where."""
         table = rich.table.Table("class", title=f"Split by seed {seed}", title_justify="left")
         for part in folder.splits:
             table.add_column(part, justify="right")
         for number, name in enumerate(folder.classes):
-            table.add_row(escape(name), *(str((split.labels == number).sum()) for split in folder.splits.values()))
+            table.add_row(
+                rich.text.Text(name), *(str((split.labels == number).sum()) for split in folder.splits.values())
+            )
         table.add_section()
         table.add_row("all", *(str(len(split.labels)) for split in folder.splits.values()))
         self._console.print(table)
@@ -51,7 +57,7 @@ class Progress:
 
     def _left_out(self, data):
         if data.left_out:
-            self._console.print(f"Left out: {escape(listed(data.left_out))}.", style="yellow", highlight=False)
+            self._say(f"Left out: {listed(data.left_out)}.", style="yellow")
 
     @contextlib.contextmanager
     def decoding(self, count):
@@ -63,21 +69,21 @@ class Progress:
     def bad_images(self, messages):
         """Names the images that were left out."""
         for message in messages:
-            self._console.print(f"left out: {message}", style="yellow", highlight=False)
+            self._say(f"left out: {message}", style="yellow")
         if messages:
-            self._console.print(f"{len(messages)} images left out")
+            self._say(f"{len(messages)} images left out")
 
     def phases(self, options, done):
         """Says how the network will be trained."""
         if options.weights is None:
-            self._console.print(f"{options.model} from random weights: all layers, {options.epochs} epochs.")
+            self._say(f"{options.model} from random weights: all layers, {options.epochs} epochs.")
         else:
-            self._console.print(
+            self._say(
                 f"{options.model} from {options.weights}: {options.frozen_epochs} epochs of the new head on the frozen "
                 f"backbone, then {options.epochs} of all layers. Batch normalisation keeps its stored statistics."
             )
         if done:
-            self._console.print(f"Resuming after epoch {done}.")
+            self._say(f"Resuming after epoch {done}.")
 
     def plan(self, run, data):
         """Says what a `Run` will train, on what, and how the work is dealt out."""
@@ -94,12 +100,12 @@ class Progress:
             "steps.",
         ]
         for line in lines:
-            self._console.print(line, highlight=False)
+            self._say(line)
         self._left_out(data)
         if data.splits["validation"] is data.splits["test"]:
-            self._console.print("No images are held out: the test images are watched, and the last epoch is kept.")
+            self._say("No images are held out: the test images are watched, and the last epoch is kept.")
         if done:
-            self._console.print(f"Resuming after step {done}.")
+            self._say(f"Resuming after step {done}.")
 
     def epochs(self, run, phase, begin):
         """Returns the callback that shows the epochs of a phase of a `Run` from the step `begin` on."""
@@ -107,7 +113,7 @@ class Progress:
 
     def step(self, name):
         """Says what is being exported."""
-        self._console.print(f"writing {name}")
+        self._say(f"writing {name}")
 
     def result(self, report, output):
         """Shows the table of the exported files."""
@@ -121,7 +127,7 @@ class Progress:
         for row in rows:
             table.add_row(*row)
         self._console.print(table)
-        self._console.print(f"Everything is in {output}: start with model_card.md.")
+        self._say(f"Everything is in {output}: start with model_card.md.")
 
 
 class _EpochLines(keras.callbacks.Callback):

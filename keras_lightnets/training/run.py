@@ -55,7 +55,7 @@ class Run:
     @property
     def kept(self):
         """The epoch whose weights are kept: the best, or the last if no images are held out to choose by."""
-        return self.best if self.config.holdout else self.checkpoint.history[-1]
+        return self.best if self.task.held_out else self.checkpoint.history[-1]
 
     @property
     def out_of_patience(self):
