@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 import keras_lightnets.applications.pyramid
+import keras_lightnets.detection
 import keras_lightnets.layers  # noqa: F401  (they register the classes that model files name)
 from keras_lightnets.errors import UserError
 from keras_lightnets.export.interpreter import TFLiteModel
