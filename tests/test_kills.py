@@ -26,19 +26,8 @@ def _optimize(photos, output, begun):
     model = output.with_name("model.keras")
     if not model.exists():
         save_model(small_network(), model)
-    steps = ("--epochs", "2", "--steps", "4", "--batch-size", "12")
-    return [
-        "optimize",
-        "--model",
-        str(model),
-        "--data",
-        str(photos),
-        "--output",
-        str(output),
-        "--method",
-        "qat",
-        *steps,
-    ]
+    files = ("--model", str(model), "--data", str(photos), "--output", str(output))
+    return ["optimize", *files, "--method", "qat", "--epochs", "2", "--steps", "4", "--batch-size", "12"]
 
 
 def _channel_search(photos, output, begun):
