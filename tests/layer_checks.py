@@ -13,7 +13,7 @@ def check_layer(layer, input_shape, weights, tmp_path):
 
     Args:
         layer: a fresh layer.
-        input_shape: shape of a batch of images, `(batch, height, width, channels)`.
+        input_shape: shape of a batch of images, `(batch, height, width, channels)`, or a list of such shapes.
         weights: expected number of trainable weight tensors.
         tmp_path: folder for the saved model.
     """
@@ -21,13 +21,15 @@ def check_layer(layer, input_shape, weights, tmp_path):
     assert type(layer).from_config(config).get_config() == config
     assert keras.saving.get_registered_name(type(layer)) == f"keras_lightnets>{type(layer).__name__}"
 
-    images = np.random.RandomState(0).standard_normal(input_shape).astype("float32")
-    inputs = keras.Input((None, None, input_shape[-1]))
+    shapes = input_shape if isinstance(input_shape, list) else [input_shape]
+    images = _like(input_shape, [np.random.RandomState(0).standard_normal(shape).astype("float32") for shape in shapes])
+    inputs = _like(input_shape, [keras.Input((None, None, shape[-1])) for shape in shapes])
     model = keras.Model(inputs, layer(inputs))
     assert len(layer.trainable_weights) == weights
-    outputs = model.predict(images, verbose=0)
-    assert outputs.shape == tuple(layer.compute_output_shape(input_shape))
-    assert model.output_shape == (None, None, None, outputs.shape[-1])
+    outputs = keras.tree.flatten(model.predict(images, verbose=0))
+    expected = layer.compute_output_shape(input_shape)
+    assert [output.shape for output in outputs] == (expected if isinstance(expected, list) else [tuple(expected)])
+    assert [output.shape for output in model.outputs] == [(None, None, None, output.shape[-1]) for output in outputs]
 
     for weight in layer.trainable_weights:
         weight.assign(np.random.RandomState(1).standard_normal(weight.shape))
@@ -35,16 +37,21 @@ def check_layer(layer, input_shape, weights, tmp_path):
     @tf.function
     def gradients(x):
         with tf.GradientTape() as tape:
-            loss = tf.reduce_mean(layer(x) ** 2)
+            loss = tf.add_n([tf.reduce_mean(output**2) for output in keras.tree.flatten(layer(x))])
         return tape.gradient(loss, [weight.value for weight in layer.trainable_weights])
 
     for weight, gradient in zip(layer.trainable_weights, gradients(images), strict=True):
         assert np.isfinite(gradient).all() and np.abs(gradient).max() > 0, weight.path
 
     half = type(layer).from_config({**config, "dtype": "mixed_bfloat16"})
-    assert half(images[:1]).dtype == "bfloat16"
+    assert {output.dtype.name for output in keras.tree.flatten(half(images))} == {"bfloat16"}
 
-    outputs = model.predict(images, verbose=0)
+    outputs = keras.tree.flatten(model.predict(images, verbose=0))
     model.save(tmp_path / "layer.keras")
     loaded = keras.saving.load_model(tmp_path / "layer.keras")
-    np.testing.assert_array_equal(loaded.predict(images, verbose=0), outputs)
+    for ours, theirs in zip(keras.tree.flatten(loaded.predict(images, verbose=0)), outputs, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def _like(input_shape, values):
+    return values if isinstance(input_shape, list) else values[0]

