@@ -46,14 +46,18 @@ class Call:
 
     @property
     def model(self):
-        """The functional model that is called, or None for any other operation."""
-        return _own_graph(self.operation)
+        """The functional model that is called on inputs as it wants them, or None for any other operation."""
+        model = _own_graph(self.operation)
+        # Keras changes the type or the rank of other inputs.
+        wanted = [(tensor.dtype, len(tensor.shape)) for tensor in model.inputs] if model else None
+        return model if wanted == [(tensor.dtype, len(tensor.shape)) for tensor in self.inputs] else None
 
     @property
     def is_plain(self):
-        """Whether the operation is called for inference, on its inputs and nothing else."""
+        """Whether the operation is called on its inputs, which have no masks, and on nothing else."""
         args, kwargs = self._arguments.args, self._arguments.kwargs
-        extras = {name for name, value in kwargs.items() if value is not None and (name, value) != ("training", False)}
+        # In inference Keras calls every layer of a model with `training=False`, whatever was said.
+        extras = {name for name, value in kwargs.items() if value is not None and name != "training"}
         masked = any(getattr(tensor, "_keras_mask", None) is not None for tensor in self.inputs)
         return len(args) == 1 and len(keras.tree.flatten(args)) == len(self.inputs) and not extras and not masked
 
@@ -112,10 +116,9 @@ def functional(model):
     """
     if not isinstance(model, keras.Model):
         raise UserError(f"A keras.Model is needed. Received: {model!r}")
-    # A sequential model without a known shape has no `inputs`, not even None.
-    if isinstance(model, keras.Sequential) and not getattr(model, "inputs", None):
-        first = next(iter(model.layers), None)
-        if isinstance(first, keras.Model) and first.inputs:
+    if isinstance(model, keras.Sequential) and not model.built and model.layers:
+        first = model.layers[0]
+        if getattr(first, "inputs", None):
             model.build(first.input_shape)
     own = _own_graph(model)
     if own is model:

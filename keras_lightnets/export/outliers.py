@@ -4,6 +4,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_lightnets.graph import calls
+
 # Ordinary images differ by less: the largest activations for two of them are seldom more than a few times apart.
 _LARGEST_FACTOR = 8.0
 
@@ -21,7 +23,7 @@ def without_outliers(model, images):
     Returns:
         The array of the other images; all of them if the ordinary ones are less than half.
     """
-    maps = [layer.output for layer in model.layers if isinstance(layer.output, keras.KerasTensor)]
+    maps = [*model.inputs, *(tensor for call in calls(model) for tensor in call.outputs)]
     largest = [ops.max(ops.abs(x), axis=range(1, len(x.shape))) for x in maps if len(x.shape) == 4]
     answers = np.array(keras.Model(model.inputs, largest).predict(images, verbose=0))
     typical = np.median(answers, axis=1, keepdims=True)

@@ -216,6 +216,8 @@ class Exporter:
 
 def _classifier(model):
     """The names of all layers with weights behind the last map of pixels."""
-    spatial = [math.prod(layer.output.shape[1:-1]) > 1 for layer in model.layers]
-    last = max(position for position, found in enumerate(spatial) if found)
-    return [layer.name for layer in model.layers[last + 1 :] if layer.weights]
+    made = calls(model)
+    last = max(
+        (p for p, call in enumerate(made) if any(math.prod(x.shape[1:-1]) > 1 for x in call.outputs)), default=-1
+    )
+    return [call.operation.name for call in made[last + 1 :] if getattr(call.operation, "weights", ())]

@@ -1,7 +1,5 @@
 """From a model to its quantisation-aware twin: the fused graph, rounded wherever its int8 file rounds."""
 
-import functools
-
 import keras
 import numpy as np
 import tensorflow as tf
@@ -12,17 +10,22 @@ from keras_lightnets import layers as ours
 from keras_lightnets.errors import UserError
 from keras_lightnets.export.checks import image_model
 from keras_lightnets.export.fusing import fuse
+from keras_lightnets.export.fusing.copying import copy_of, float32_layers, is_copied
 from keras_lightnets.export.images import check_data
 from keras_lightnets.layers import inference as fused
 from keras_lightnets.layers.quantized import Coefficients, FakeQuantize, QuantizedWeights
 from keras_lightnets.optimization.checks import check_dense, check_float
 
-_CONVOLUTIONS = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D, ours.AxialDepthwiseConv2D, keras.layers.Dense)
-_BIASES = (fused.ColumnBias, fused.Offset)
+_CONVOLUTIONS = {
+    keras.layers.Conv2D,
+    keras.layers.Dense,
+    keras.layers.DepthwiseConv2D,
+    ours.AxialDepthwiseConv2D,
+    ours.GroupedConv2D,
+}
 # What these give has the range of what they read.
-_SAME_RANGE = (
+_SAME_RANGE = {
     keras.layers.AveragePooling2D,
-    keras.layers.Dropout,
     keras.layers.Flatten,
     keras.layers.MaxPooling2D,
     keras.layers.Reshape,
@@ -31,20 +34,25 @@ _SAME_RANGE = (
     ours.ChannelShuffle,
     fused.ChannelRoll,
     graph.array_operations.GetItem,
-)
+}
 # A ReLU behind one of these is part of its operator.
-_CLAMPED = (
+_CLAMPED = {
     *_CONVOLUTIONS,
-    *_BIASES,
+    fused.ColumnBias,
+    fused.Offset,
     keras.layers.Add,
     keras.layers.Multiply,
     ours.PartialResidual,
     graph.array_operations.Add,
     graph.array_operations.Multiply,
-)
+}
 # int8 has one range for what these functions give.
 _UNIT = (0.0, 255 / 256)
-_FIXED = {"sigmoid": _UNIT, "softmax": _UNIT, "tanh": (-1.0, 127 / 128)}
+_FIXED = {
+    keras.activations.sigmoid: _UNIT,
+    keras.activations.softmax: _UNIT,
+    keras.activations.tanh: (-1.0, 127 / 128),
+}
 _BATCH = 64
 
 
@@ -83,7 +91,8 @@ def quantize_aware(model, representative_data=None):
 
 def place(fused_model, images=None):
     """Returns the quantisation-aware twin of a fused model, its ranges learned from an array of images if given."""
-    aware = _Placement(fused_model).model
+    with float32_layers():
+        aware = _Placement(fused_model).model
     if images is not None:
         follow = tf.function(lambda batch: aware(batch, training=True))
         for batch in tf.data.Dataset.from_tensor_slices(images).batch(min(_BATCH, len(images)), drop_remainder=True):
@@ -108,37 +117,47 @@ class _Placement:
         self.model = keras.Model(*ends, name=fused_model.name)
 
     def _visit(self, call, values):
-        layer, (args, kwargs) = call.operation, call.arguments(values)
-        if isinstance(layer, _SAME_RANGE):
-            source = self._ranges[id(values[0])]
-            outputs = _again(layer, *args, **kwargs)
-            if isinstance(layer, keras.layers.AveragePooling2D):
+        layer, source = call.operation, self._ranges.get(id(values[0]))
+        if type(layer) in _SAME_RANGE and source is not None:
+            (outputs,) = _again(call, values)
+            if type(layer) is keras.layers.AveragePooling2D:
                 outputs = source(outputs)
             self._ranges[id(outputs)] = source
             return [outputs]
-        outputs = self._lay(layer, *args, **kwargs)
-        limits = _FIXED.get(getattr(getattr(layer, "activation", None), "__name__", None))
+        outputs = self._lay(call, values)
+        limits = _FIXED.get(getattr(layer, "activation", None))
         readers = self._readers.get(id(call.outputs[0]), ())
-        only_reader = readers[0] if len(readers) == 1 else None
-        is_clamped = isinstance(layer, _CLAMPED) and isinstance(only_reader, keras.layers.ReLU)
+        only_reader = type(readers[0]) if len(readers) == 1 else None
+        is_clamped = type(layer) in _CLAMPED and only_reader is keras.layers.ReLU
         # The file has one range for a concatenation and all that is made for it alone.
-        is_joined = limits is None and isinstance(only_reader, keras.layers.Concatenate)
-        return keras.tree.flatten(outputs if is_clamped or is_joined else self._rounded(outputs, layer.name, limits))
+        is_joined = limits is None and only_reader is keras.layers.Concatenate
+        if is_clamped or is_joined:
+            return outputs
+        names = [layer.name, *(f"{layer.name}_{position}" for position in range(1, len(outputs)))]
+        return [self._rounded(tensor, name, limits) for tensor, name in zip(outputs, names, strict=True)]
 
     def _rounded(self, tensor, name, limits=None):
+        if not keras.backend.is_float_dtype(tensor.dtype):
+            return tensor
         layer = FakeQuantize(limits, name=f"{name}_range")
         outputs = layer(tensor)
         self._ranges[id(outputs)] = layer
         return outputs
 
-    @functools.singledispatchmethod
-    def _lay(self, layer, *args, **kwargs):
+    def _lay(self, call, values):
+        """Returns the list of the outputs of a call, not yet rounded."""
+        layer = call.operation
+        rule = _RULES.get(type(layer))
+        if rule is not None and is_copied(layer) and call.is_plain:
+            (inputs,), _ = call.arguments(values)
+            return [rule(self, layer, inputs)]
         if getattr(layer, "weights", ()):
             raise _uncovered(layer)
-        return _again(layer, *args, **kwargs)
+        return _again(call, values)
 
-    def _lay_weighted(self, layer, inputs, trainable=True):
-        copy = type(layer).from_config(layer.get_config())
+    def lay_weighted(self, layer, inputs, trainable=True):
+        """Lays a layer with a kernel or a bias, which is rounded."""
+        copy = copy_of(layer, layer.name)
         known = self._ranges.get(id(inputs))
         rounded = QuantizedWeights(copy, name=layer.name)
         outputs = rounded([inputs, known(inputs, step=True)] if known else inputs)
@@ -146,56 +165,53 @@ class _Placement:
         rounded.trainable = trainable
         return outputs
 
-    for _kind in (*_CONVOLUTIONS, fused.ColumnBias):
-        _lay.register(_kind, _lay_weighted)
-    del _kind
-
-    @_lay.register
-    def _(self, layer: fused.Offset, inputs):
+    def lay_offset(self, layer, inputs):
+        """Lays an `Offset`."""
         # Constants of the network, which shall not lie between two steps, where either is right.
         (offsets,) = layer.get_weights()
         step = np.ptp(np.append(offsets, 0.0)) / 255
         copy = fused.Offset(name=layer.name)
         copy.build(inputs.shape)
         copy.set_weights([np.round(offsets / step) * step])
-        return self._lay_weighted(copy, inputs, trainable=False)
+        return self.lay_weighted(copy, inputs, trainable=False)
 
-    @_lay.register
-    def _(self, layer: keras.layers.BatchNormalization, inputs, mask=None):
-        if len(inputs.shape) != 4:
+    def lay_normalization(self, layer, inputs):
+        """Lays a batch normalisation that nothing could be folded into, as a depthwise convolution of single pixels."""
+        if len(inputs.shape) != 4 or layer.axis not in (-1, 3):
             raise _uncovered(layer)
-        # One that nothing could be folded into is a depthwise convolution of single pixels.
         gamma, beta, mean, variance = layer.get_weights()
         scale = gamma / np.sqrt(variance + layer.epsilon)
         copy = keras.layers.DepthwiseConv2D(1, name=layer.name)
         copy.build(inputs.shape)
         copy.set_weights([scale[None, None, :, None], beta - mean * scale])
-        return self._lay_weighted(copy, inputs)
+        return self.lay_weighted(copy, inputs)
 
-    @_lay.register
-    def _(self, layer: keras.layers.Activation, inputs):
+    def lay_activation(self, layer, inputs):
+        """Lays an activation, SiLU and the hard sigmoid in the steps that the file has."""
         name = layer.name
         if layer.activation in (keras.activations.silu, keras.activations.hard_sigmoid):
             if layer.activation is keras.activations.hard_sigmoid:
                 return self._gate(inputs, name) * (1 / 6)
             gate = keras.layers.Activation("sigmoid", name=f"{name}_gate")(inputs)
             return keras.layers.Multiply(name=name)([inputs, self._rounded(gate, f"{name}_gate", _UNIT)])
-        return _again(layer, inputs)
+        return copy_of(layer, name)(inputs)
 
-    @_lay.register
-    def _(self, layer: fused.HardSwish, inputs):
+    def lay_hard_swish(self, layer, inputs):
+        """Lays a hard swish."""
         return self._rounded(inputs * (1 / 6), f"{layer.name}_sixth") * self._gate(inputs, layer.name)
 
     def _gate(self, inputs, name):
         return self._rounded(ops.relu6(inputs + 3.0), f"{name}_gate")
 
-    @_lay.register
-    def _(self, layer: keras.layers.Rescaling, inputs):
-        outputs = inputs * layer.scale
-        return self._rounded(outputs, f"{layer.name}_scaled") + layer.offset if np.any(layer.offset) else outputs
+    def lay_rescaling(self, layer, inputs):
+        """Lays a rescaling, as a product and a sum."""
+        outputs = inputs * np.asarray(layer.scale, "float32")
+        if not np.any(layer.offset):
+            return outputs
+        return self._rounded(outputs, f"{layer.name}_scaled") + np.asarray(layer.offset, "float32")
 
-    @_lay.register
-    def _(self, layer: fused.ShiftMaxMix, inputs):
+    def lay_mix(self, layer, inputs):
+        """Lays the mix of a Dynamic Shift-Max."""
         x, shifted, coefficients = inputs
         mixes = [self._mix(x, shifted, coefficients, piece, layer.pieces, layer.name) for piece in range(layer.pieces)]
         if layer.pieces == 1:
@@ -204,15 +220,15 @@ class _Placement:
         # The larger of the two, as the int8 form has it.
         return other + self._rounded(ops.relu(first - other), f"{layer.name}_rest")
 
-    @_lay.register
-    def _(self, layer: fused.MixedPointwise, inputs):
+    def lay_mixed_pointwise(self, layer, inputs):
+        """Lays a `MixedPointwise` as two convolutions and a mix."""
         x, coefficients = inputs
         weights, products = layer.get_weights(), []
         for name, (kernel, bias) in (("", weights[:2]), ("_shifted", weights[2:])):
             copy = ours.GroupedConv2D(layer.filters, name=f"{layer.name}{name}_product")
             copy.build(x.shape)
             copy.set_weights([kernel[None, None], bias])
-            products.append(self._rounded(self._lay_weighted(copy, x), copy.name))
+            products.append(self._rounded(self.lay_weighted(copy, x), copy.name))
         return self._mix(*products, coefficients, 0, 1, layer.name)
 
     def _mix(self, x, shifted, coefficients, piece, pieces, name):
@@ -223,6 +239,18 @@ class _Placement:
         return products[0] + products[1]
 
 
+_RULES = {
+    **dict.fromkeys((*_CONVOLUTIONS, fused.ColumnBias), _Placement.lay_weighted),
+    fused.HardSwish: _Placement.lay_hard_swish,
+    fused.MixedPointwise: _Placement.lay_mixed_pointwise,
+    fused.Offset: _Placement.lay_offset,
+    fused.ShiftMaxMix: _Placement.lay_mix,
+    keras.layers.Activation: _Placement.lay_activation,
+    keras.layers.BatchNormalization: _Placement.lay_normalization,
+    keras.layers.Rescaling: _Placement.lay_rescaling,
+}
+
+
 def _uncovered(layer):
     return UserError(
         f"int8 has no rule for the layer {layer.name} ({type(layer).__name__}). Export without training: "
@@ -230,11 +258,7 @@ def _uncovered(layer):
     )
 
 
-def _again(layer, *args, **kwargs):
-    """Calls a copy of `layer`, or an operation as it is."""
-    if not isinstance(layer, keras.layers.Layer):
-        return layer(*args, **kwargs)
-    copy = type(layer).from_config(layer.get_config())
-    outputs = copy(*args, **kwargs)
-    copy.set_weights(layer.get_weights())
-    return outputs
+def _again(call, values):
+    """Calls a copy of a layer without weights, or the layer itself if it cannot be copied."""
+    layer = call.operation
+    return call.again(values, copy_of(layer, layer.name) if is_copied(layer) else layer)

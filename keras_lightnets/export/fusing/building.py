@@ -6,7 +6,9 @@ import keras
 import numpy as np
 
 from keras_lightnets import layers as ours
+from keras_lightnets.errors import UserError
 from keras_lightnets.export.fusing import graph as g
+from keras_lightnets.export.fusing.copying import copy_of
 from keras_lightnets.export.fusing.ordering import (
     WIDE_GROUP,
     keeps_groups,
@@ -41,7 +43,7 @@ class Builder:
         self._wishes = plan(graph)
         self._readers = graph.consumers()
         self._stored = {}
-        self._names = set()
+        self._names = set(_kept_names(graph))
 
     def model(self, model):
         """Returns the model, with the structure of inputs and outputs and the name of the `model` that was read."""
@@ -58,7 +60,8 @@ class Builder:
 
     @_lay.register
     def _(self, node: g.Input):
-        return keras.Input(batch_shape=node.shape, name=node.name), np.arange(node.channels)
+        dtype = "float32" if keras.backend.is_float_dtype(node.dtype) else node.dtype
+        return keras.Input(batch_shape=node.shape, dtype=dtype, name=self._name(node.name)), np.arange(node.channels)
 
     @_lay.register
     def _(self, node: g.Permute):
@@ -70,11 +73,7 @@ class Builder:
         tensor, order = self._stored[node.inputs[0]]
         if getattr(node.layer, "activation", None) is keras.activations.hard_silu:
             return HardSwish(name=self._name(node.name))(tensor), order
-        return self._renamed(node)(tensor), order
-
-    def _renamed(self, node):
-        """A copy of the layer of `node`."""
-        return type(node.layer).from_config({**node.layer.get_config(), "name": self._name(node.name)})
+        return copy_of(node.layer, self._name(node.name))(tensor), order
 
     @_lay.register
     def _(self, node: g.Affine):
@@ -226,7 +225,7 @@ class Builder:
     def _(self, node: g.Merge):
         tensor, order = self._stored[node.inputs[0]]
         others = [self._in_order(source, order) for source in node.inputs[1:]]
-        return self._renamed(node)([tensor, *others]), order
+        return copy_of(node.layer, self._name(node.name))([tensor, *others]), order
 
     @_lay.register
     def _(self, node: g.Concat):
@@ -245,7 +244,7 @@ class Builder:
     @_lay.register
     def _(self, node: g.Opaque):
         tensors = [self._in_order(source, np.arange(source.channels)) for source in node.inputs]
-        return node.run(tensors)[node.position], np.arange(node.channels)
+        return node.run(tensors, self._name)[node.position], np.arange(node.channels)
 
     def _in_order(self, node, wanted):
         """The tensor of `node` with its channels in the order `wanted`."""
@@ -277,6 +276,16 @@ class Builder:
             unique, number = f"{name}_{number}", number + 1
         self._names.add(unique)
         return unique
+
+
+def _kept_names(graph):
+    """The names of the operations that are called themselves."""
+    operations = {}
+    for node in graph.nodes:
+        operation = node.operation if isinstance(node, g.Opaque) else None
+        if operation is not None and operations.setdefault(node.name, operation) is not operation:
+            raise UserError(f"Two layers are named {node.name!r}, and cannot be copied. Give one another name.")
+    return operations
 
 
 def _shuffle_groups(order):

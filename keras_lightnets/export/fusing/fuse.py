@@ -1,18 +1,27 @@
 """`fuse`: the equivalent inference graph of a model."""
 
+import keras
+
+from keras_lightnets.export.checks import check_unquantized
 from keras_lightnets.export.fusing.building import Builder
+from keras_lightnets.export.fusing.copying import float32_layers
 from keras_lightnets.export.fusing.folding import fold
-from keras_lightnets.export.fusing.graph import read_graph
+from keras_lightnets.export.fusing.reading import read_graph
 from keras_lightnets.graph import functional
 
 
-def fuse(model):
+def fuse(model: keras.Model) -> keras.Model:
     """Returns the inference graph of a model: equal outputs from fewer and faster operations.
 
-    Batch normalisation, padding and channel shuffles vanish into the weights of convolutions, factorised stems become
-    one convolution, and the shift of Dynamic Shift-Max one rotation of the channels. The weights are copies, folded in
-    float64, so outputs agree to float32 rounding (2e-5 of the largest logit). Layers it does not know stay as they
-    are. `to_tflite` converts the fused graph; call it yourself to look at it.
+    Batch normalisation, padding and channel shuffles vanish into the weights of convolutions. Factorised stems become
+    one convolution, and the shift of Dynamic Shift-Max becomes one rotation of the channels. Dropout and augmentation
+    are left out. The weights are folded in float64, so outputs agree to float32 rounding (2e-5 of the largest logit).
+
+    A layer is fused only if its class is exactly one that is known. Any other layer is used as it is, with its state: a
+    subclass of a Keras layer, a layer of your own, a `Lambda`. Such a layer is shared with `model`; all other weights
+    are copies. A model of mixed precision becomes a float32 model.
+
+    `to_tflite` converts the fused graph; call `fuse` yourself to look at it.
 
     Args:
         model: `keras.Model`, channels last: functional, or `Sequential`, or subclassed and called before. It is not
@@ -22,7 +31,7 @@ def fuse(model):
         A functional `keras.Model` with the inputs, outputs and name of `model`, for inference only.
 
     Raises:
-        UserError: if the shape of the model's input is unknown.
+        UserError: if the shape of the model's input is unknown, or a layer is quantised.
 
     Example:
 
@@ -32,9 +41,11 @@ def fuse(model):
     True
     """
     model = functional(model)
-    graph = read_graph(model)
-    fold(graph)
-    fused = Builder(graph).model(model)
-    # `keras.Model.export` takes models only that were called.
-    fused(fused.input)
+    check_unquantized(model)
+    with float32_layers():
+        graph = read_graph(model)
+        fold(graph)
+        fused = Builder(graph).model(model)
+        # `keras.Model.export` takes models only that were called.
+        fused(fused.input)
     return fused
