@@ -136,6 +136,13 @@ def _heads():
     return keras.Model({"image": image, "number": number}, outputs)
 
 
+def _several_heads():
+    inputs = keras.Input(SHAPE)
+    x = layers.BatchNormalization()(_conv()(inputs))
+    scores = layers.Dense(4, "softmax")(layers.GlobalAveragePooling2D()(x))
+    return keras.Model(inputs, {"scores": scores, "pixels": kl.layers.ChannelShuffle(4)(x)})
+
+
 def _nested_twice():
     inner = keras.Sequential([keras.Input((None, None, 3)), _conv(3, padding="same"), layers.BatchNormalization()])
     inputs = keras.Input(SHAPE)
@@ -241,6 +248,7 @@ MODELS = {
     "kept layer used twice": lambda: (lambda gate: _between(gate, gate))(Gate(12)),
     # Graphs.
     "several inputs and heads": _heads,
+    "several heads": _several_heads,
     "output that is an input": lambda: (lambda x: keras.Model(x, [x, _conv()(x)]))(keras.Input(SHAPE)),
     "nested twice": _nested_twice,
     "nested of another type": _nested_of_bytes,
@@ -331,7 +339,7 @@ def test_refused_in_one_line(name):
 TWINS = {
     **dict.fromkeys(("adapted normalisation", "scaling dropout", "lambda", "rescaling by channel"), 1e-4),
     **dict.fromkeys(("augmentation", "output that is an input"), 1e-4),
-    "several inputs and heads": 0.01,
+    "several heads": 0.01,
 }
 
 
