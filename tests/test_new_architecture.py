@@ -26,7 +26,7 @@ golden = {"TinyNet": {"scales": scales, "logits": run(model, images)[:, ::STEP].
 (FOLDER / "tinynet.json").write_text(json.dumps(golden))
 generate_cards.main()
 files = [f"tests/test_{name}.py" for name in ("numbers", "goldens", "catalog", "applications")]
-checks = "numbers or logits or any_size or card or signature or docstring or fit"
+checks = "numbers or logits or any_size or card or signature or docstring or by_path"
 chosen = f"TinyNet and ({checks}) or public or has_a_golden"
 sys.exit(pytest.main(["-q", "-p", "no:cacheprovider", "-m", "not slow", "-k", chosen, *files]))
 """

@@ -72,7 +72,7 @@ def assemble(family, builder, identity, arguments, features, head, donor=None):
     x = features(inputs, source)
     if arguments.include_top:
         named = source.classes if source and arguments.classes == _CLASSES else None
-        x = head(x, named or arguments.classes, arguments.classifier_activation)
+        x = head(x, named or int(arguments.classes), arguments.classifier_activation)
     else:
         x = pooled(x, arguments.pooling)
     # `inputs` may be a tensor in the middle of another graph: the model starts where that graph starts.

@@ -3,7 +3,6 @@
 import math
 import sys
 import types
-import warnings
 
 from keras_lightnets.complexity.calls import read_calls
 from keras_lightnets.complexity.memory import plan
@@ -13,6 +12,7 @@ from keras_lightnets.complexity.records import LayerCost as LayerCost
 from keras_lightnets.complexity.records import PartCost as PartCost
 from keras_lightnets.complexity.rules import products
 from keras_lightnets.graph import functional
+from keras_lightnets.warning import warn
 
 _SIDE = 224
 
@@ -72,7 +72,7 @@ def complexity(model, input_shape=None):
     unknown = {layer.name: layer.kind for layer in layers if layer.part == "unknown"}
     if unknown:
         names = ", ".join(f"{name} ({kind})" for name, kind in unknown.items())
-        warnings.warn(f"The multiply-adds of {model.name} lack these layers, which are unknown: {names}", stacklevel=2)
+        warn(f"The multiply-adds of {model.name} lack these layers, which are unknown: {names}")
     return Complexity(
         params=sum(math.prod(weight.shape) for weight in model.trainable_weights),
         non_trainable_params=sum(math.prod(weight.shape) for weight in model.non_trainable_weights),
