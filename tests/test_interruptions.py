@@ -17,7 +17,7 @@ from keras_lightnets.release.releasing import check_name
 from keras_lightnets.training import load_recipe
 from keras_lightnets.training.checkpoint import Checkpoint
 from keras_lightnets.training.compare import read_runs
-from keras_lightnets.training.report import finished_report
+from keras_lightnets.training.report import finished_report, read_report
 
 SETTINGS = {"model": "MicroNetM0", "seed": 3}
 REPORT = {
@@ -198,7 +198,7 @@ def test_damaged_reports_and_manifests_are_one_line(name, tmp_path):
         (tmp_path / file).write_text(TEXTS[name])
     config = load_recipe("cifar10", data="tfds:cifar10", output=str(tmp_path / "new"))
     for file, read in (
-        ("report", lambda: finished_report(tmp_path, SETTINGS)),
+        ("report", lambda: finished_report(tmp_path, SETTINGS) and read_report(tmp_path)),
         ("report", lambda: read_runs([tmp_path, tmp_path])),
         ("manifest", lambda: check_name(config, tmp_path)),
     ):

@@ -13,7 +13,7 @@ from keras_lightnets.training.classification import Classification
 from keras_lightnets.training.config import Config
 from keras_lightnets.training.distribution import distribute
 from keras_lightnets.training.progress import Progress
-from keras_lightnets.training.report import finished_report
+from keras_lightnets.training.report import finished_report, read_report
 from keras_lightnets.training.run import Phase, Run, complete
 
 # Peak learning rates of AdamW, and the layers that are trained.
@@ -50,7 +50,8 @@ def finetune(options, resume=False, console=None):
     """
     require_matplotlib("training curve")
     progress = Progress(console)
-    if resume and (report := finished_report(options.output, options.settings)):
+    if resume and finished_report(options.output, options.settings):
+        report = read_report(options.output)
         progress.result(report, options.output)
         return report
     checkpoint = Checkpoint(options.output, options.settings)

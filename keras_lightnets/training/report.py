@@ -33,7 +33,8 @@ def finished_report(output, settings):
     path = Path(output) / "report.json"
     if not path.is_file():
         return None
-    if read_json(path, f"Choose another output, or remove {output}.").get("options") != settings:
+    report = read_json(path, f"Choose another output, or remove {output}.")
+    if report.get("options") != settings:
         return None
     shutil.rmtree(path.with_name("checkpoint"), ignore_errors=True)
-    return read_report(output)
+    return report

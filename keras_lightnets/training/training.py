@@ -10,7 +10,7 @@ from keras_lightnets.training.checkpoint import Checkpoint
 from keras_lightnets.training.classification import Classification
 from keras_lightnets.training.distribution import distribute
 from keras_lightnets.training.progress import Progress
-from keras_lightnets.training.report import finished_report
+from keras_lightnets.training.report import finished_report, read_report
 from keras_lightnets.training.run import Phase, Run, complete
 
 
@@ -46,7 +46,8 @@ def train(config, console=None, release=None):
     if release is not None:
         # Its home is a floor above; it trains by this function.
         return importlib.import_module("keras_lightnets.release.releasing").train_and_release(config, release, console)
-    if report := finished_report(config.output, config.settings):
+    if finished_report(config.output, config.settings):
+        report = read_report(config.output)
         Progress(console).result(report, config.output)
         return report
     distribution = distribute(config.strategy, config.worker_timeout)
