@@ -1,5 +1,6 @@
 """What the catalog says of every variant is complete, and true of the networks as built."""
 
+import inspect
 import re
 
 import keras
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 
 import keras_lightnets as kl
-from keras_lightnets.applications.catalog import FAMILIES
+from keras_lightnets.applications.catalog import FAMILIES, find_family
 from keras_lightnets.weights import list_weights
 from tools.generate_cards import FOLDER, card
 from tools.seeded import run, seeded_images
@@ -48,6 +49,13 @@ def test_weights_are_those_that_the_builders_take():
     for record in RECORDS:
         known = {released.name for released in list_weights(record.builder.__name__)}
         assert set(record.weights) <= {"imagenet", *known}, record.name
+
+
+@pytest.mark.parametrize("record", BUILDERS, ids=lambda record: record.call)
+def test_identity_is_the_defaults_of_the_builder(record):
+    parameters = inspect.signature(record.builder).parameters
+    identity = find_family(record.family).identity
+    assert identity == {name: parameters[name].default for name in identity} and set(record.kwargs) <= set(identity)
 
 
 @first_of_each

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 import keras_lightnets as kl
+from keras_lightnets.applications.catalog import find_family
 from keras_lightnets.applications.pyramid import expansion_levels, pyramid_levels
 from tools.goldens.derive import build
 from tools.zoo import ZOO
@@ -39,6 +40,8 @@ def test_numbers(case):
     assert cost.params == case.params
     assert cost.params + cost.non_trainable_params == case.total
     assert cost.madds + cost.mix_madds == pytest.approx(case.madds, rel=0.005)
+    family = find_family(case.build.__module__.rpartition(".")[-1])
+    assert {model.get_layer(name).weights[-1].shape[-1] for name in family.classes} == {1000}
     sides = {level: -(-case.size // 2**level) for level in case.pyramid}
     assert {level: features.shape for level, features in pyramid_levels(model).items()} == {
         level: (None, sides[level], sides[level], channels) for level, channels in case.pyramid.items()
