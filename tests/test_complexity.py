@@ -290,3 +290,11 @@ def test_keras_applications(name):
     assert cost.params + cost.non_trainable_params == model.count_params()
     counted = sum(total.madds for part, total in cost.parts.items() if parts is None or part in parts)
     assert f"{counted / 1e9:.{len(printed.partition('.')[2])}f}" == printed
+
+
+def test_the_package_is_called_like_its_function():
+    import keras_lightnets.complexity.rules as rules
+
+    model = network((8, 8, 4), layers.Conv2D(2, 1, use_bias=False))
+    assert kl.complexity(model).madds == complexity(model).madds == 64 * 8
+    assert kl.complexity.rules is rules

@@ -4,6 +4,8 @@ import math
 import sys
 import types
 
+import keras
+
 from keras_lightnets.complexity.calls import read_calls
 from keras_lightnets.complexity.memory import plan
 from keras_lightnets.complexity.parts import parts
@@ -17,7 +19,7 @@ from keras_lightnets.warning import warn
 _SIDE = 224
 
 
-def complexity(model, input_shape=None):
+def complexity(model: keras.Model, input_shape: tuple | list | None = None) -> Complexity:
     """Counts what one image costs in a functional model.
 
     Multiply-adds are those of convolutions and dense layers at batch 1, and apart from them (`mix_madds`) Dynamic

@@ -25,7 +25,7 @@ def without_outliers(model, images):
     """
     maps = [*model.inputs, *(tensor for call in calls(model) for tensor in call.outputs)]
     largest = [ops.max(ops.abs(x), axis=range(1, len(x.shape))) for x in maps if len(x.shape) == 4]
-    answers = np.array(keras.Model(model.inputs, largest).predict(images, verbose=0))
+    answers = np.array(keras.tree.flatten(keras.Model(model.inputs, largest).predict(images, verbose=0)))
     typical = np.median(answers, axis=1, keepdims=True)
     # Of a layer that is silent for most images nothing can be said.
     ordinary = ((answers <= _LARGEST_FACTOR * typical) | (typical == 0)).all(axis=0)

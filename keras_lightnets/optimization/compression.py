@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+import keras
+
 from keras_lightnets.errors import UserError
 from keras_lightnets.optimization.checks import check_dense, check_float
 from keras_lightnets.optimization.prunable import pruning_shares, sparsity
@@ -23,7 +25,7 @@ class Schedule(NamedTuple):
     end: float = 0.6
 
 
-def prune(model, schedule=0.5):
+def prune(model: keras.Model, schedule: Schedule | float = 0.5) -> Training:
     """Prepares a model for training with fewer and fewer weights that are not zero.
 
     Zeros make a file smaller once it is compressed, as app packages are; the speed on a CPU stays.
@@ -46,7 +48,7 @@ def prune(model, schedule=0.5):
     Example:
 
     >>> pruned = keras_lightnets.optimization.prune(model, 0.5).fit(batches, epochs=2)
-    >>> keras_lightnets.optimization.prunable(pruned)
+    >>> keras_lightnets.optimization.sparsity(pruned)
     0.5
     """
     schedule = schedule if isinstance(schedule, Schedule) else Schedule(schedule)
@@ -61,7 +63,7 @@ def prune(model, schedule=0.5):
     return Training(model, "prune", shares=shares, begin=schedule.begin, end=schedule.end)
 
 
-def cluster(model, n=16):
+def cluster(model: keras.Model, n: int = 16) -> Training:
     """Prepares a model for training with `n` different weights in each kernel.
 
     Few values make a file smaller once it is compressed. Kernels of fewer than four weights per value, and those of

@@ -1,5 +1,7 @@
 """From a model to its quantisation-aware twin: the fused graph, rounded wherever its int8 file rounds."""
 
+from typing import Any
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -56,7 +58,7 @@ _FIXED = {
 _BATCH = 64
 
 
-def quantize_aware(model, representative_data=None):
+def quantize_aware(model: keras.Model, representative_data: Any = None) -> keras.Model:
     """Returns a model that computes as the int8 file of `model` will, for training and export.
 
     The fused graph of the model, batch normalisation folded, with a `FakeQuantize` behind every operator that rounds in
