@@ -1,5 +1,6 @@
 """The package as users get it."""
 
+import io
 import json
 import logging
 import os
@@ -13,11 +14,14 @@ from pathlib import Path
 
 import keras
 import pytest
+import rich.console
 from typer.testing import CliRunner
 
 import keras_lightnets as kl
 from keras_lightnets.cli.main import app
+from keras_lightnets.cli.output import open_console
 from keras_lightnets.quiet import quiet
+from keras_lightnets.training.progress import Progress
 from tests.public_names import missing_names
 
 ROOT = Path(__file__).parents[1]
@@ -151,6 +155,14 @@ print("MicroNetM0" in vars(keras_lightnets), *keras.saving.get_custom_objects())
     whole, *names = _run(ROOT, sys.executable, "-c", code, PYTHONPATH=str(ROOT)).split()
     known = {name for name in keras.saving.get_custom_objects() if name.startswith("keras_lightnets>")}
     assert whole == "False" and known and known <= set(names)
+
+
+def test_names_are_printed_as_they_are():
+    written = io.StringIO()
+    for console in (open_console(), rich.console.Console()):
+        console.file = written
+        Progress(console).bad_images(["[bold]cat[/bold] :smile: is no image"])
+    assert written.getvalue().count("left out: [bold]cat[/bold] :smile: is no image") == 2
 
 
 def test_list_is_json_if_asked():

@@ -163,7 +163,13 @@ def test_train(trained):
     later = [*arguments, "--release", str(output.parent / "later")]
     for _ in range(2):
         assert CliRunner().invoke(app, later).exit_code == 0
-    assert list(json.loads((output.parent / "later" / "manifest.json").read_text())) == ["first"]
+    manifest = output.parent / "later" / "manifest.json"
+    entries = json.loads(manifest.read_text())
+    assert list(entries) == ["first"]
+    # So does one that a kill left without its entry.
+    manifest.unlink()
+    assert CliRunner().invoke(app, later).exit_code == 0
+    assert json.loads(manifest.read_text()) == entries
     other = [*arguments, "--output", str(output.parent / "other"), "--seed", "1", "--release", str(released)]
     refused = CliRunner().invoke(app, other)
     assert "already, in first, and the name would mean both" in str(refused.exception)
