@@ -10,13 +10,17 @@ import safetensors.numpy
 
 import keras_lightnets as kl
 from tools.goldens.derive import IMAGES, STEP, TOLERANCE, relative_difference
-from tools.goldens.derive_checkpoints import FILE, ROWS, images_for, inventory, save_torch, seeded
-from tools.goldens.torch_weights import checkpoint
+from tools.goldens.derive_checkpoints import FILE, ROWS, images_for, inventory, save_paddle, save_torch, seeded
+from tools.goldens.torch_weights import checkpoint, layout_of
 from tools.seeded import run, seed_weights
 
 GOLDENS = json.loads(FILE.read_text())
-# tf2cv's groups, and PyTorch's names with BGR pixels and another order of channels.
-FAST = ("ShuffleNet-groups=3-alpha=0.25: tf2cv", "megvii_shufflenet_v2-alpha=0.5: megvii")
+# tf2cv's groups, PyTorch's names with BGR pixels and another order of channels, and PaddlePaddle's names.
+FAST = (
+    "ShuffleNet-groups=3-alpha=0.25: tf2cv",
+    "megvii_shufflenet_v2-alpha=0.5: megvii",
+    "MicroNetM0: paddleclas",
+)
 
 
 def _row(row):
@@ -40,6 +44,8 @@ def save(state, path, row):
                     file[layer][name] = state[name.removeprefix("shuffle_net/").removesuffix(":0")]
         with zipfile.ZipFile(path, "w") as archive:
             archive.write(path.with_suffix(""), path.stem)
+    elif row.publisher == "paddleclas":
+        save_paddle(state, path)
     elif row.id in FAST:
         safetensors.numpy.save_file({name: np.ascontiguousarray(array) for name, array in state.items()}, path)
     else:
@@ -62,7 +68,7 @@ def test_logits(row, tmp_path):
     network = row.builder(**arguments, weights=path)
     logits = run(network, images)
     assert relative_difference(logits[:, ::STEP], np.array(golden["logits"])) < TOLERANCE
-    if row.publisher in ("megvii", "torchvision"):
+    if layout_of(row.builder.__name__, row.publisher).order:
         # What Keras writes of another order of the channels is read in that order again.
         network.save_weights(tmp_path / "ours.weights.h5")
         again = row.builder(**arguments, weights=tmp_path / "ours.weights.h5")

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import pickle
 import subprocess
 import sys
 
@@ -12,6 +13,7 @@ from typer.testing import CliRunner
 
 import keras_lightnets as kl
 from keras_lightnets.cli.main import app
+from tests.file_server import Answer, serve
 from tools.goldens.torch_weights import checkpoint
 from tools.seeded import seed_weights
 
@@ -76,3 +78,28 @@ def test_the_list_of_weights():
     records = json.loads(CliRunner().invoke(app, ["weights", "--json"]).stdout)
     assert [record["name"] for record in records] == [record.name for record in kl.weights.list_weights()]
     assert "svcl/micronet-m0" in CliRunner().invoke(app, ["weights"], env={"COLUMNS": "200"}).stdout
+
+
+def test_weights_are_checked(tmp_path, monkeypatch):
+    """From a mirror: a file that fits, and the file of another variant."""
+    names = {0: "paddleclas/MicroNet_M0", 1: "paddleclas/MicroNet_M1"}
+    records = {record.name: record for record in kl.weights.list_weights()}
+    model = kl.MicroNetM0(weights=None, input_shape=(32, 32, 3))
+    state = checkpoint(model, seed_weights(model, {}), "MicroNetM0", "paddleclas")
+    content = pickle.dumps(state)
+    paths = {records[name].urls[0].replace("https://", "/"): Answer(content) for name in names.values()}
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    with serve(paths) as address:
+        monkeypatch.setenv("KERAS_LIGHTNETS_MIRROR", address)
+        result = CliRunner().invoke(app, ["weights", "--check", names[0], "--json"])
+        other = CliRunner().invoke(app, ["weights", "--check", names[1]])
+    (found,) = json.loads(result.stdout)
+    assert (found["size"], found["sha256"]) == (len(content), hashlib.sha256(content).hexdigest())
+    assert (found["tensors"], found["layout"]) == (len(state), "paddleclas")
+    assert found["settled"] == ["reachable", "size", "digest", "layout"]
+    assert other.exit_code == 1
+    assert "MicroNet_M1_pretrained.pdparams does not fit micronet_m1: " in str(other.exception)
+    printed = CliRunner().invoke(app, ["weights", "--check", names[0]]).stdout
+    assert f"{len(state)} tensors with the names of paddleclas, each used once by MicroNetM0()" in printed
+    nothing = CliRunner().invoke(app, ["weights", "--check", "paddleclas/MicroNet_M"])
+    assert "There are no weights 'paddleclas/MicroNet_M'. Did you mean 'paddleclas/MicroNet_M" in str(nothing.exception)

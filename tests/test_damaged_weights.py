@@ -1,7 +1,9 @@
 """Weight files that are not what they say are refused with one line that names the file and the tensor."""
 
+import collections
 import io
 import json
+import pickle
 import struct
 import zipfile
 import zlib
@@ -350,6 +352,67 @@ def test_a_checksum_of_pytorch(torch, tmp_path):
     torch.save({"w": torch.full((100,), 0.5)}, tmp_path / "a.pth")
     (tmp_path / "a.pth").write_bytes(flipped((tmp_path / "a.pth").read_bytes(), bytes((0, 0, 0, 0x3F)) * 20))
     refused(tmp_path / "a.pth", "checksum")
+
+
+def pickled(*reduced, protocol=4):
+    """A state whose weight is what a pickle calls: a function, its arguments, and perhaps a state."""
+
+    class Weight:
+        def __reduce__(self):
+            return reduced
+
+    return pickle.dumps({WEIGHT: Weight(), "bias": ONES}, protocol)
+
+
+# The array as pickles have it: `numpy._reconstruct`, its arguments, and the state with shape, type and bytes.
+_MAKE, _EMPTY, (_, _, FLOAT, _, BYTES) = ONES.__reduce__()
+PADDLE = {
+    "code": (pickled(exec, ("import pathlib; pathlib.Path('executed').write_text('')",)), "is not run .builtins.exec"),
+    "a class": (pickled(collections.Counter, ()), "is not run .collections.Counter"),
+    "a state of a function": (b"\x80\x02cnumpy.core.multiarray\n_reconstruct\n}b.", "it holds more than arrays"),
+    "too few bytes": (
+        pickled(_MAKE, _EMPTY, (1, (1 << 40,), FLOAT, False, BYTES)),
+        f"{WEIGHT}' of shape=.* has 48 bytes",
+    ),
+    "no bytes at all": (pickled(_MAKE, (np.ndarray, (1 << 40,), b"b")), "cannot be read"),
+    "integers": (pickle.dumps({WEIGHT: ONES.astype("int32")}), f"{WEIGHT}' has values of type int32"),
+    "objects": (pickle.dumps({WEIGHT: np.array([None])}), "cannot be"),
+    "infinite": (pickle.dumps({WEIGHT: with_value(np.inf)}), f"{WEIGHT}' has the value inf"),
+    "nested": (pickle.dumps({"model": {WEIGHT: ONES}}), "'model' is no array"),
+    "a list": (pickle.dumps([ONES]), "no dict of arrays"),
+    "an integer for a name": (pickle.dumps({0: ONES}), "its entry 0 is no array"),
+    "half": (pickle.dumps({WEIGHT: ONES})[:-40], "cannot be read"),
+    "a length of the size of the memory": (
+        b"\x80\x05\x96" + struct.pack("<Q", 1 << 36) + b"numpy.",
+        "cannot be read|no dict",
+    ),
+    "a place of the size of the memory": (
+        b"\x80\x04}r" + struct.pack("<I", 1 << 31) + b"C\x05numpy0.",
+        "holds no arrays",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", PADDLE)
+def test_paddle(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    content, message = PADDLE[name]
+    (tmp_path / "a.pdparams").write_bytes(content)
+    refused(tmp_path / "a.pdparams", message)
+    assert not (tmp_path / "executed").exists()
+
+
+@pytest.mark.parametrize("protocol", (2, 3, 4, 5))
+def test_every_protocol_of_paddle(protocol, tmp_path):
+    """With the names that parameters have in a program, and tensors that have their name with them."""
+    half, turned = ONES.astype("float16"), np.asfortranarray(np.arange(6.0).reshape(2, 3))
+    state = {"a": half, "b": turned, "c": ("c", ONES), "StructuredToParameterName@@": {"a": "conv_0.w_0"}}
+    (tmp_path / "a.pdparams").write_bytes(pickle.dumps(state, protocol))
+    found = readers.read(tmp_path / "a.pdparams")
+    assert found.layout == "paddle" and list(found.arrays) == ["a", "b", "c"]
+    for name, array in (("a", half), ("b", turned), ("c", ONES)):
+        assert found.arrays[name].dtype == array.dtype
+        np.testing.assert_array_equal(found.arrays[name], array)
 
 
 def dense(dtype="float32"):

@@ -144,6 +144,15 @@ def test_a_login_page_is_no_file(mirror, cache, monkeypatch):
     assert path.read_bytes() == READABLE
 
 
+def test_the_file_of_another_network_is_refused(mirror, cache):
+    """What the address was seen to serve instead, whether downloaded or in the cache."""
+    record = RECORD._replace(wrong_digest=f"md5:{hashlib.md5(READABLE).hexdigest()}")
+    for _ in range(2):
+        with pytest.raises(ValueError, match=f"is that of another network .{record.wrong_digest}"):
+            mirror(record, READABLE)
+        download.cached(record).write_bytes(READABLE)
+
+
 def test_a_home_that_cannot_be_written(cache, monkeypatch):
     """Then files go where Keras puts them; what the home has is still found."""
     (cache / "file").write_text("")

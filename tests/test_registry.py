@@ -22,8 +22,8 @@ def test_records_are_complete(builder):
         networks = [family.network(row.builder, row.kwargs) for family in FAMILIES for row in family.variants]
         assert any(network.takes(record) for network in networks), "no such network"
         assert re.fullmatch(r"[\w.]+/[\w.-]+", record.name)
-        ending = {"h5": ".h5", "h5 in zip": ".h5.zip", "pth": ".pth", "pth in zip": ".pth.zip"}.get(record.format)
-        assert record.file.removesuffix(".tar").endswith(ending or ".safetensors"), record.name
+        ending = f".{record.format.replace(' in ', '.')}"
+        assert record.file.removesuffix(".tar").endswith(ending), record.name
         for url in record.urls:
             assert re.fullmatch(r"https?://[\w.-]+/\S+", url)
             assert url.endswith(record.file) or url.endswith("/model.safetensors")
@@ -42,6 +42,7 @@ def test_records_are_complete(builder):
         assert (record.top1 is None) == (record.top1_source is None)
         assert record.top1 is None or 37 < record.top1 < 85
         assert record.urls or not record.imagenet
+        assert not (record.wrong_digest and record.imagenet)
         json.dumps(record._asdict())
 
 

@@ -89,6 +89,9 @@ def card(family):
     )
 
 
+_WRONG = "; the address was seen to serve the file of another network"
+
+
 def _weights(models):
     builders = dict.fromkeys(model.call for model in models)
     released = [
@@ -97,7 +100,7 @@ def _weights(models):
     rows = "\n".join(
         f"| `{record.name}` | {'yes' if record.imagenet else ''} | `{record.shown}` | {record.format} "
         f"| {'' if record.urls else 'by path; '}<{record.page}> | {_percent(record.top1)} | {record.digest or '-'} "
-        f"| {record.licence} | {', '.join(record.unverified)} |"
+        f"| {record.licence} | {', '.join(record.unverified)}{_WRONG if record.wrong_digest else ''} |"
         for record in released
     )
     return (

@@ -123,10 +123,18 @@ def convert_weights(
 
 
 @models.command()
-def weights(as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False):
+def weights(
+    check: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Download these weights, check them and say what was found.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
+):
     """List the weights that are known: where they lie, their licence, and what of that is unverified."""
     from keras_lightnets.weights import list_weights
 
+    if check is not None:
+        _check_weights(check, as_json)
+        return
     records = list_weights()
     if as_json:
         print(json.dumps([record._asdict() for record in records], indent=2))
@@ -139,3 +147,20 @@ def weights(as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")]
         kind = record.format if record.by_name else f"{record.format}, by path"
         table.add_row(record.name, record.shown, kind, accuracy, ", ".join(record.unverified))
     open_console().print(table)
+
+
+def _check_weights(name, as_json):
+    from keras_lightnets.quiet import quiet
+    from keras_lightnets.weights import check_weights
+
+    with quiet() if as_json else contextlib.nullcontext():
+        found = check_weights(name)
+    if as_json:
+        print(json.dumps(found, indent=2))
+        return
+    for file in found:
+        print(f"{file['name']}: {file['url'] or 'part of the package'}")
+        print(f"{file['path']}: {file['size']:,} bytes, sha256 {file['sha256']}")
+        print(f"The publisher's hash: {file['published'] or 'none published'}")
+        print(f"{file['tensors']} tensors with the names of {file['layout']}, each used once by {file['network']}")
+        print(f"Verified by this, and unverified in the record: {', '.join(file['settled']) or 'nothing'}")

@@ -101,7 +101,7 @@ def _classes(source, layers):
     arrays, layout = source.tensors.arrays, source.layout
     if layout:
         found = [array for name, array in arrays.items() if name.startswith(layout.head)]
-        return found[-1].shape[-1 if layout.keras or found[-1].ndim == 1 else 0] if found else None
+        return found[-1].shape[0 if layout.framework == "torch" else -1] if found else None
     found = [array for name, array in arrays.items() if name.split("/")[0] in layers]
     return found[-1].shape[-1] if found else None
 

@@ -9,6 +9,7 @@ _LAZY = {
     "list_weights": "keras_lightnets.applications.catalog",
     "load_safetensors": "keras_lightnets.weights.safetensors",
     "save_safetensors": "keras_lightnets.weights.safetensors",
+    "check_weights": "keras_lightnets.release.checking",
     "convert": "keras_lightnets.release.conversion",
     "from_hub": "keras_lightnets.release.hub",
     "push_to_hub": "keras_lightnets.release.hub",

@@ -184,14 +184,21 @@ def check(path, record, called=None):
         if record.digest is None:
             # Then at least it has to be one: networks that want a login answer with a page.
             read(path, called)
-            return ""
         content = packed_bytes(path, called) if record.format.endswith("in zip") else Path(path).read_bytes()
     except MissingExtra:
         return ""
     except UserError as error:
         return str(error)
-    algorithm, expected = record.digest.split(":")
-    found = hashlib.new(algorithm, content).hexdigest()
-    if found.startswith(expected):
-        return ""
-    return f"The weights file {called} has {algorithm} {found} where the publisher has {expected}"
+    if record.wrong_digest and _is(content, record.wrong_digest):
+        return f"The weights file {called} is that of another network ({record.wrong_digest})"
+    if record.digest and not _is(content, record.digest):
+        algorithm, expected = record.digest.split(":")
+        found = hashlib.new(algorithm, content).hexdigest()
+        return f"The weights file {called} has {algorithm} {found} where the publisher has {expected}"
+    return ""
+
+
+def _is(content, digest):
+    """Whether a content has a digest, of which perhaps the first digits only are known."""
+    algorithm, digits = digest.split(":")
+    return hashlib.new(algorithm, content).hexdigest().startswith(digits)

@@ -12,7 +12,7 @@ from keras_lightnets.preprocessing import IMAGENET_STATISTICS
 from keras_lightnets.warning import warn
 from keras_lightnets.weights.name_maps import LAYOUTS
 
-# PyTorch's names of Keras' variables.
+# The names of Keras' variables in other frameworks.
 _TORCH = {
     "kernel": "weight",
     "bias": "bias",
@@ -21,6 +21,7 @@ _TORCH = {
     "moving_mean": "running_mean",
     "moving_variance": "running_var",
 }
+_KINDS = {"torch": _TORCH, "paddle": {**_TORCH, "moving_mean": "_mean", "moving_variance": "_variance"}}
 
 
 class Head(NamedTuple):
@@ -140,8 +141,10 @@ def tensor_names(source, wanted, name):
     arrays, layout = source.tensors.arrays, source.layout
     if layout:
         modules = layout.modules(list(dict.fromkeys(target.part for target in wanted)))
-        tensors = _by_group if layout.keras else _by_module
-        return {target.path: tensors(modules[target.part], target) for target in wanted}
+        if layout.framework == "keras":
+            return {target.path: _by_group(modules[target.part], target) for target in wanted}
+        kinds = _KINDS[layout.framework]
+        return {target.path: (f"{modules[target.part]}.{kinds[target.kind]}",) for target in wanted}
     if source.tensors.layout == "slots":
         return {target.path: (f"{target.part}/{target.slot}",) for target in wanted}
     if source.tensors.layout == "topological" and not {target.path for target in wanted} <= set(arrays):
@@ -151,7 +154,7 @@ def tensor_names(source, wanted, name):
             shape = tuple(target.variable.shape)
             raise _misfit(source, name, f"there is no tensor left for the variable {target.path} of shape={shape}")
         return {target.path: (tensor,) for target, tensor in zip(wanted, arrays, strict=False)}
-    if source.tensors.layout != "torch":
+    if source.tensors.layout not in _KINDS:
         return {target.path: (target.path,) for target in wanted}
     first = wanted[0]
     raise _misfit(
@@ -161,14 +164,13 @@ def tensor_names(source, wanted, name):
 
 def _marks(source):
     tensor, array = next(iter(source.tensors.arrays.items()), ("none", np.zeros(())))
-    marks = [f"{layout.mark!r} ({layout.publisher})" for layout in LAYOUTS.get(source.builder, ()) if not layout.keras]
+    layouts = [layout for layout in LAYOUTS.get(source.builder, ()) if layout.framework == source.tensors.layout]
+    marks = [f"{layout.mark!r} ({layout.publisher})" for layout in layouts]
     if not marks:
-        return f"{source.builder} takes Keras files only, and there is none of PyTorch's tensors"
+        known = [layout for layout in LAYOUTS.get(source.builder, ()) if layout.framework != "keras"]
+        publishers = f" and those of {', '.join(layout.publisher for layout in known)}" if known else ""
+        return f"{source.builder} takes Keras files{publishers} only, and its first tensor is {tensor!r}"
     return f"its first tensor is {tensor!r} of shape={array.shape}, and there is no {' or '.join(marks)}"
-
-
-def _by_module(module, target):
-    return (f"{module}.{_TORCH[target.kind]}",)
 
 
 def _by_group(module, target):
@@ -184,14 +186,14 @@ def _by_group(module, target):
 
 def keras_axes(found, target, layout, shape):
     """Returns the tensors of one variable as an array with Keras' axes."""
-    if layout is None or layout.keras:
+    if layout is None or layout.framework == "keras":
         return found[0] if len(found) == 1 else np.concatenate(found, axis=-1)
     (array,) = found
     if len(shape) == 2 and array.ndim == 4 and array.shape[2:] == (1, 1):
         # A dense layer that is a 1x1 convolution of one pixel there.
-        array = array[:, :, 0, 0]
+        return array[:, :, 0, 0].T
     if array.ndim == 2:
-        return array.T
+        return array if layout.framework == "paddle" else array.T
     if array.ndim != 4:
         return array
     if target.depthwise and array.shape[0] % shape[3] == 0:

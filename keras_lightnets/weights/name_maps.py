@@ -1,7 +1,8 @@
 """Where each layer's weights lie in the files of others: one table per architecture and publisher.
 
-A `Layout` names the module of a PyTorch network, or the layer of tf2cv's, for every layer of ours. What the functions
-here do not name is not loaded: `load.py` refuses a file unless every tensor and every variable is used exactly once.
+A `Layout` names, for every layer of ours, the module of a PyTorch or PaddlePaddle network, or the layer of tf2cv's.
+What the functions here do not name is not loaded: `load.py` refuses a file unless every tensor and every variable is
+used exactly once.
 """
 
 import re
@@ -20,7 +21,7 @@ class Layout(NamedTuple):
         order: "" or the name of the order of channels that the network must be built with.
         raw_bgr: whether the network was trained on BGR pixels in 0-255.
         without_bias: our layer whose bias the network lacks, or None.
-        keras: whether kernels have Keras' axes, with a kernel per group of channels.
+        framework: "torch", "paddle", or "keras" for kernels in Keras' axes, with a kernel per group of channels.
     """
 
     publisher: str
@@ -30,7 +31,7 @@ class Layout(NamedTuple):
     order: str = ""
     raw_bgr: bool = False
     without_bias: str | None = None
-    keras: bool = False
+    framework: str = "torch"
 
 
 def _blocks(outside, name):
@@ -229,6 +230,29 @@ _V2_TORCHVISION_UNIT = _with_norms(
     shortcut_depthwise="branch1.0",
     shortcut_conv="branch1.2",
 )
+_V2_PADDLE = {
+    "stem_conv": "_conv1._conv",
+    "stem_bn": "_conv1._batch_norm",
+    "conv5": "_last_conv._conv",
+    "conv5_bn": "_last_conv._batch_norm",
+    "logits": "_fc",
+}
+# With a place for what tells the branches of a strided unit apart.
+_V2_PADDLE_UNIT = {
+    f"{layer}{ours}": f"{module}.{theirs}"
+    for layer, module in {
+        "conv1": "_conv_pw{}",
+        "depthwise": "_conv_dw{}",
+        "conv2": "_conv_linear{}",
+        "shortcut_depthwise": "_conv_dw_1",
+        "shortcut_conv": "_conv_linear_1",
+    }.items()
+    for ours, theirs in {"": "_conv", "_bn": "_batch_norm"}.items()
+}
+
+
+def _paddle_v2(stage, unit, module):
+    return f"{stage + 1}_{unit}.{module.format('_2' if unit == 1 else '')}"
 
 
 def _dotted(stage, unit, module):
@@ -248,6 +272,14 @@ _MEGVII_UNIT = _with_norms(compress="branch_main_1.0", depthwise="branch_main_1.
 
 _MICRONET_LAYOUTS = (
     Layout("the authors", "features.0.stem.0.conv.0.weight", _blocks(_MICRONET, _micronet), "classifier."),
+    # A port of the authors' code, with their names.
+    Layout(
+        "paddleclas",
+        "features.0.stem.0.conv.0.weight",
+        _blocks(_MICRONET, _micronet),
+        "classifier.",
+        framework="paddle",
+    ),
 )
 # By builder; a network that is not here takes Keras files only.
 LAYOUTS = {
@@ -258,12 +290,13 @@ LAYOUTS = {
     "ReXNet": (
         Layout("the authors", "features.0.weight", _blocks(_REXNET, _rexnet), "output."),
         Layout("timm", "stem.conv.weight", _blocks(_TIMM, _timm), "head."),
+        Layout("paddleclas", "features.0.weight", _blocks(_REXNET, _rexnet), "output.", framework="paddle"),
     ),
     "ReXNetLite": (Layout("the authors", "features.0.weight", _blocks(_REXNET_LITE, _rexnet), "output."),),
     "ReXNetR": (Layout("timm", "stem.conv.weight", _blocks(_TIMM, _timm), "head."),),
     "ShuffleNet": (
         Layout("pytorchcv", "features.init_block.conv.weight", _SHUFFLENET_NAMES, "output."),
-        Layout("tf2cv", "features/init_block/conv/kernel", _tf2cv(_SHUFFLENET_NAMES), "output1/", keras=True),
+        Layout("tf2cv", "features/init_block/conv/kernel", _tf2cv(_SHUFFLENET_NAMES), "output1/", framework="keras"),
         Layout(
             "megvii",
             "first_conv.0.weight",
@@ -283,7 +316,7 @@ LAYOUTS = {
     ),
     "ShuffleNetV2": (
         Layout("pytorchcv", "features.init_block.conv.conv.weight", _V2_NAMES, "output."),
-        Layout("tf2cv", "features/init_block/conv/kernel", _tf2cv(_V2_NAMES), "output1/", keras=True),
+        Layout("tf2cv", "features/init_block/conv/kernel", _tf2cv(_V2_NAMES), "output1/", framework="keras"),
         Layout(
             "megvii",
             "first_conv.0.weight",
@@ -307,6 +340,14 @@ LAYOUTS = {
             ),
             "fc.",
             order="torchvision",
+        ),
+        Layout(
+            "paddleclas",
+            "_conv1._conv.weight",
+            _units(_V2_PADDLE, _V2_PADDLE_UNIT, _paddle_v2),
+            "_fc.",
+            order="torchvision",
+            framework="paddle",
         ),
     ),
 }

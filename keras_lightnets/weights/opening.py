@@ -50,14 +50,21 @@ def open_source(weights, network, include_top):
             raise UserError(_unknown(weights, network))
         path, classes = str(download.fetch(record)), record.classes
     tensors = read(path)
-    layouts = LAYOUTS.get(network.builder, ())
-    if tensors.layout == "topological":
-        names = {without_scopes(name): array for name, array in tensors.arrays.items()}
-        if len(names) == len(tensors.arrays) and any(layout.mark in names for layout in layouts if layout.keras):
-            tensors = tensors._replace(arrays=names)
-    layout = next((layout for layout in layouts if layout.mark in tensors.arrays), None)
+    tensors, layout = _recognised(tensors, network)
     order = layout.order if layout else next((o for o, mark in ORDER_MARKS.items() if mark in tensors.layers), "")
     return Source(path, network.builder, tensors, layout, order, classes)
+
+
+def _recognised(tensors, network):
+    """Returns the tensors under the names of a `Layout`, and that layout; as they are, and None, for Keras' own."""
+    layouts = LAYOUTS.get(network.builder, ())
+    if tensors.layout != "topological":
+        fitting = (layout for layout in layouts if layout.framework == tensors.layout)
+        return tensors, next((layout for layout in fitting if layout.mark in tensors.arrays), None)
+    names = {without_scopes(name): array for name, array in tensors.arrays.items()}
+    whole = len(names) == len(tensors.arrays)
+    layout = next((la for la in layouts if whole and la.framework == "keras" and la.mark in names), None)
+    return (tensors._replace(arrays=names) if layout else tensors), layout
 
 
 def without_scopes(name):

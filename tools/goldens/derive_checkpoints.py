@@ -2,6 +2,7 @@
 
     KERAS_BACKEND=torch python -m tools.goldens.derive_checkpoints torch --micronet CLONE --rexnet CLONE --megvii CLONE
     TF_USE_LEGACY_KERAS=1 python -m tools.goldens.derive_checkpoints tf2cv
+    KERAS_BACKEND=torch python -m tools.goldens.derive_checkpoints paddle --paddleclas CLONE
 
 Each reference network (the modules beside this one say what to clone or install; tf2cv==0.0.18 with tf_keras) gets
 seeded weights and saves them as its authors do; `weights=PATH` reads that file. The run stops unless the logits agree
@@ -13,6 +14,7 @@ import argparse
 import hashlib
 import importlib
 import json
+import pickle
 import sys
 import tempfile
 import zipfile
@@ -23,6 +25,7 @@ import numpy as np
 
 import keras_lightnets as kl
 from keras_lightnets.preprocessing import IMAGENET_STATISTICS
+from tools.goldens import paddleclas_reference
 from tools.goldens.derive import FOLDER, IMAGES, STEP, TOLERANCE, relative_difference
 from tools.goldens.torch_weights import Reference, checkpoint, logits
 from tools.seeded import seed_weights, seeded_images
@@ -79,7 +82,16 @@ ROWS = (
         *(kl.ShuffleNetV2, {"alpha": 0.5}, "torchvision", "torchvision.shufflenet_v2"),
         "torchvision_shufflenet_v2-alpha=0.5",
     ),
+    Row(kl.MicroNetM0, {}, "paddleclas", "micronet", "MicroNetM0", "pdparams"),
+    Row(kl.MicroNetM3, {}, "paddleclas", "micronet", "MicroNetM3", "pdparams"),
+    Row(kl.ReXNet, {"alpha": 0.6}, "paddleclas", "rexnet", "ReXNet-alpha=0.6", "pdparams"),
+    Row(
+        *(kl.ShuffleNetV2, {"alpha": 0.5}, "paddleclas", "torchvision.shufflenet_v2"),
+        *("torchvision_shufflenet_v2-alpha=0.5", "pdparams"),
+    ),
 )
+# Which of the three ways below runs the network of a publisher.
+WAYS = {"tf2cv": "tf2cv", "paddleclas": "paddle"}
 
 
 def reference_module(row):
@@ -174,17 +186,40 @@ def by_tf2cv(row, model, arrays, pixels, path, sources):
     return network(pixels).numpy(), inventory(names)
 
 
+def save_paddle(state, path):
+    """Saves arrays as `paddle.save` does with the state of a network."""
+    names = {name: f"parameter_{number}" for number, name in enumerate(state)}
+    path.write_bytes(pickle.dumps({**state, "StructuredToParameterName@@": names}, protocol=4))
+
+
+def by_paddle(row, model, arrays, pixels, path, sources):
+    """Runs a network of PaddleClas and saves its state; returns logits and inventory."""
+    import paddle
+
+    network = paddleclas_reference.network(row.builder.__name__, row.arguments, sources["paddleclas"])
+    ours = checkpoint(model, arrays, row.builder.__name__, "paddleclas")
+    state = network.state_dict()
+    if set(ours) != set(state):
+        raise SystemExit(f"not matched: {set(ours) ^ set(state)}")
+    for name, parameter in state.items():
+        parameter.set_value(ours[name])
+    paddle.save(network.state_dict(), str(path))
+    network.eval()
+    images = paddle.to_tensor(np.ascontiguousarray(pixels.transpose(0, 3, 1, 2)))
+    return network(images).numpy(), inventory(state)
+
+
 def main():
     """Runs the references and writes what they said."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("which", choices=("torch", "tf2cv"))
-    for name in ("micronet", "rexnet", "megvii"):
+    parser.add_argument("which", choices=("torch", "tf2cv", "paddle"))
+    for name in ("micronet", "rexnet", "megvii", "paddleclas"):
         parser.add_argument(f"--{name}", type=Path)
     arguments = parser.parse_args()
     found = json.loads(FILE.read_text()) if FILE.exists() else {}
-    run = by_tf2cv if arguments.which == "tf2cv" else by_torch
+    run = {"torch": by_torch, "tf2cv": by_tf2cv, "paddle": by_paddle}[arguments.which]
     for row in ROWS:
-        if (row.publisher == "tf2cv") != (arguments.which == "tf2cv"):
+        if WAYS.get(row.publisher, "torch") != arguments.which:
             continue
         model, arrays = seeded(row)
         images, pixels = images_for(row.publisher)

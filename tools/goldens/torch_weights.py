@@ -1,4 +1,4 @@
-"""Seeded Keras weights as the state of a PyTorch network, by the package's own maps of names."""
+"""Seeded Keras weights as the state of a PyTorch or PaddlePaddle network, by the package's own maps of names."""
 
 from typing import NamedTuple
 
@@ -44,14 +44,16 @@ def checkpoint(model, arrays, builder, publisher):
         if layout.without_bias == target.part and target.kind == "bias":
             continue
         array = arrays[target.path]
-        if layout.keras:
+        if layout.framework == "keras":
             parts = np.split(array, len(names[target.path]), axis=-1)
             state |= dict(zip(names[target.path], parts, strict=True))
+        elif builder.startswith("ReXNet") and publisher in ("the authors", "paddleclas") and array.ndim == 2:
+            # Our dense layers are 1x1 convolutions of the pooled map there.
+            state[names[target.path][0]] = torch_layout(array, False)[:, :, None, None]
+        elif layout.framework == "paddle" and array.ndim == 2:
+            state[names[target.path][0]] = array
         else:
             state[names[target.path][0]] = torch_layout(array, target.depthwise)
-    if publisher == "the authors" and builder.startswith("ReXNet"):
-        # Our dense layers are 1x1 convolutions of the pooled map there.
-        state |= {name: array[:, :, None, None] for name, array in state.items() if array.ndim == 2}
     return state
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from keras_lightnets.errors import UserError
 from keras_lightnets.weights.readers.archives import member, members, unzipped
 from keras_lightnets.weights.readers.hdf5 import check_hdf5, read_hdf5
+from keras_lightnets.weights.readers.paddle import read_paddle
 from keras_lightnets.weights.readers.pytorch import read_pytorch
 from keras_lightnets.weights.readers.safetensors import read_safetensors
 from keras_lightnets.weights.readers.tensors import MissingExtra as MissingExtra
@@ -12,7 +13,9 @@ from keras_lightnets.weights.readers.tensors import Tensors as Tensors
 from keras_lightnets.weights.readers.tensors import check_values
 
 _HDF5, _ZIP, _PICKLE = b"\x89HDF", b"PK\x03\x04", b"\x80"
-_FORMATS = ".weights.h5, .h5, .keras, .safetensors, .pth, .pth.tar, or one of them in a .zip"
+# How PyTorch's files began before they were archives.
+_PYTORCH = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
+_FORMATS = ".weights.h5, .h5, .keras, .safetensors, .pth, .pth.tar, .pdparams, or one of them in a .zip"
 # Where a `.keras` file has its weights.
 _KERAS = "model.weights.h5"
 
@@ -87,6 +90,8 @@ def _is_pytorch(names):
 def _reader(content):
     if content.startswith(_HDF5):
         return read_hdf5
+    if content.startswith(_PICKLE) and not content.startswith(_PYTORCH) and b"numpy" in content:
+        return read_paddle
     if content.startswith((_ZIP, _PICKLE)):
         return read_pytorch
     if content[8:9] == b"{":

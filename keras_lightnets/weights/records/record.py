@@ -19,7 +19,7 @@ class WeightRecord(NamedTuple):
         arguments: dict of the builder's arguments that it fits; those left out have their default.
         urls: addresses of the file, tried in turn; `()` where the publisher has no direct link, or it is shipped.
         file: name of the file; of shipped weights, below `saved_models`.
-        format: "h5", "h5 in zip", "pth", "pth in zip" or "safetensors".
+        format: "h5", "h5 in zip", "pth", "pth in zip", "pdparams" or "safetensors".
         size: int, bytes of the file, or None where the publisher does not say.
         digest: "sha256:...", "sha1:..." or "md5:...", perhaps its first digits only, or None where none is published.
             That of a zip is of the file inside.
@@ -34,6 +34,7 @@ class WeightRecord(NamedTuple):
         include_top: False for a file without classifier; its sibling with one has the same name otherwise.
         unverified: what could not be checked against the publisher: names of attributes, or "reachable" for the host
             and "layout" for the names inside the file.
+        wrong_digest: the digest of a file that the address was seen to serve in place of this one, or None.
         labels: names of the classes of shipped weights, else `()`: those of ImageNet.
     """
 
@@ -55,6 +56,7 @@ class WeightRecord(NamedTuple):
     imagenet: bool = False
     include_top: bool = True
     unverified: tuple[str, ...] = ("reachable", "size", "digest", "layout")
+    wrong_digest: str | None = None
     labels: tuple[str, ...] = ()
 
     @property
