@@ -42,7 +42,12 @@ def test_accuracies_have_a_source():
 def test_weights_are_those_that_the_builders_take():
     weights = {record.name: record.weights for record in RECORDS}
     assert weights["MicroNetM0"] == ("imagenet", "svcl/micronet-m0", "paddleclas/MicroNet_M0", "cifar10")
-    assert weights["ReXNet-alpha=1.0"] == ("imagenet", "timm/rexnet_100.nav_in1k", "timm/rexnetv1_100-1b4dddf4")
+    assert weights["ReXNet-alpha=1.0"] == (
+        "imagenet",
+        "timm/rexnet_100.nav_in1k",
+        "timm/rexnetv1_100-1b4dddf4",
+        "paddleclas/ReXNet_1_0",
+    )
     # The authors' have no direct link.
     assert weights["ReXNetLite-alpha=1.3"] == weights["ReXNet-alpha=0.9"] == ()
     assert weights["MobileNetV3Small-minimalistic=True"] == ("imagenet", "keras/mobilenet_v3_small_minimalistic_1.0")
