@@ -20,7 +20,6 @@ def _is_command():
 # all, which registers every layer: `keras.saving.load_model` finds them.
 if TYPE_CHECKING or not _is_command():
     from keras_lightnets import applications as applications
-    from keras_lightnets import complexity as complexity
     from keras_lightnets import layers as layers
     from keras_lightnets import weights as weights
     from keras_lightnets.applications import *  # noqa: F403
@@ -30,9 +29,11 @@ if TYPE_CHECKING or not _is_command():
     from keras_lightnets.detection import SSDLite as SSDLite
     from keras_lightnets.detection import decode_detections as decode_detections
 
-if TYPE_CHECKING:
     # The package is called like its function.
-    from keras_lightnets.complexity import complexity as complexity
+    if TYPE_CHECKING:
+        from keras_lightnets.complexity import complexity as complexity
+    else:
+        from keras_lightnets import complexity as complexity
 
 # Imported at first use: most of this needs TensorFlow, which users of another Keras backend may not have.
 _AT_FIRST_USE = ("design", "export", "optimization", "training")
