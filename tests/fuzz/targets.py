@@ -6,6 +6,7 @@ import importlib.util
 import io
 import json
 import os
+import pickle
 import re
 import sys
 import tomllib
@@ -143,6 +144,13 @@ def _pth(folder):
     torch.save({"state_dict": state, "epoch": 3}, folder / "zip.pth")
     torch.save(state, folder / "old.pth", _use_new_zipfile_serialization=False)
     return {name: (folder / name).read_bytes() for name in ("zip.pth", "old.pth")}
+
+
+def _pdparams(folder):
+    state = {"conv.weight": np.arange(24, dtype="f4").reshape(2, 3, 2, 2), "conv.bias": np.ones(2, "f4")}
+    for protocol in (2, 4, 5):
+        (folder / f"{protocol}.pdparams").write_bytes(pickle.dumps(state, protocol))
+    return {f"{protocol}.pdparams": (folder / f"{protocol}.pdparams").read_bytes() for protocol in (2, 4, 5)}
 
 
 def _check_weights(path):
@@ -387,6 +395,7 @@ TARGETS = {
     "images": Target(_images, _check_image),
     "h5": Target(_keras_weights, _check_weights),
     "safetensors": Target(_safetensors, _check_weights),
+    "pdparams": Target(_pdparams, _check_weights),
     **({"pth": Target(_pth, _check_weights)} if importlib.util.find_spec("torch") else {}),
     "keras": Target(_keras_models, _check_model),
     "tflite": Target(_tflite_models, _check_model),

@@ -25,6 +25,10 @@ FAMILY = Family(
             "widths 0.75 and 0.25 on the page of TensorFlow's slim models differ from what the layers give."
         ),
         "keras.applications": "None: same signature, layers, order of the weights, and released weights.",
+        "PaddleClas": (
+            "PaddleClas' MobileNetV1 pads symmetrically and has ReLU and other batch normalisation constants; "
+            "its weights do not load here."
+        ),
         "timm": (
             "timm's mobilenetv1_* have other padding, batch normalisation constants and classifier; their weights do"
             " not load here."

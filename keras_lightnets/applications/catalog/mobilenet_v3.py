@@ -25,6 +25,10 @@ FAMILY = Family(
         ),
         "the authors' code": "Released weights are theirs, as converted by keras.applications.",
         "keras.applications": "None: same signature, layers, order of the weights, and released weights.",
+        "PaddleClas": (
+            "PaddleClas' MobileNetV3 has one more convolution, other widths of the stem and of squeeze-excite, "
+            "symmetric padding and another hard sigmoid; its weights do not load here."
+        ),
         "timm": (
             "timm's mobilenetv3_* want normalised pixels, and, but for those named tf_*, pad symmetrically and have "
             "other batch normalisation constants; their weights do not load here."
