@@ -56,6 +56,7 @@ def finetune(options, resume=False, console=None):
         return report
     checkpoint = Checkpoint(options.output, options.settings)
     checkpoint.check(resume)
+    progress.phases(options)
     folder = read_folder(options.data, options.seed)
     config = _config(options, images=len(folder.splits["train"].paths))
     distribution = distribute("none")
@@ -72,7 +73,7 @@ def finetune(options, resume=False, console=None):
     run = Run(config, task, model, phases, distribution, checkpoint, progress)
     with contextlib.closing(checkpoint):
         checkpoint.open(data.identity)
-        progress.phases(options, done=len(checkpoint.history))
+        progress.resuming("epoch", len(checkpoint.history))
         return complete(run, {"bad_images": bad})
 
 

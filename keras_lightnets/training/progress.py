@@ -73,7 +73,7 @@ class Progress:
         if messages:
             self._say(f"{len(messages)} images left out")
 
-    def phases(self, options, done):
+    def phases(self, options):
         """Says how the network will be trained."""
         if options.weights is None:
             self._say(f"{options.model} from random weights: all layers, {options.epochs} epochs.")
@@ -82,12 +82,15 @@ class Progress:
                 f"{options.model} from {options.weights}: {options.frozen_epochs} epochs of the new head on the frozen "
                 f"backbone, then {options.epochs} of all layers. Batch normalisation keeps its stored statistics."
             )
+
+    def resuming(self, unit, done):
+        """Says after how many of a unit, "epoch" or "step", a run goes on, if after any."""
         if done:
-            self._say(f"Resuming after epoch {done}.")
+            self._say(f"Resuming after {unit} {done}.")
 
     def plan(self, run, data):
         """Says what a `Run` will train, on what, and how the work is dealt out."""
-        config, distribution, done = run.config, run.distribution, run.checkpoint.step
+        config, distribution = run.config, run.distribution
         images = ", ".join(f"{split.count} {part}" for part, split in data.splits.items())
         each = config.batch_size // distribution.replicas
         lines = [
@@ -104,8 +107,7 @@ class Progress:
         self._left_out(data)
         if data.splits["validation"] is data.splits["test"]:
             self._say("No images are held out: the test images are watched, and the last epoch is kept.")
-        if done:
-            self._say(f"Resuming after step {done}.")
+        self.resuming("step", run.checkpoint.step)
 
     def epochs(self, run, phase, begin):
         """Returns the callback that shows the epochs of a phase of a `Run` from the step `begin` on."""
