@@ -298,3 +298,10 @@ def test_the_package_is_called_like_its_function():
     model = network((8, 8, 4), layers.Conv2D(2, 1, use_bias=False))
     assert kl.complexity(model).madds == complexity(model).madds == 64 * 8
     assert kl.complexity.rules is rules
+
+
+def test_augmentation_costs_nothing():
+    cost = complexity(
+        network((8, 8, 3), layers.RandomFlip(), layers.RandomZoom(0.1), layers.Conv2D(2, 1, use_bias=False))
+    )
+    assert (cost.madds, cost.unknown, cost.layers[0].bytes_moved) == (64 * 6, (), 0)

@@ -156,7 +156,7 @@ def products(call):
 
 def fused(layer):
     """Whether `layer` works on its only input where that lies."""
-    return isinstance(layer, _FUSED_LAYERS + _FUSED_OPERATIONS)
+    return isinstance(layer, _FUSED_LAYERS + _FUSED_OPERATIONS) or type(layer) in graph.IDENTITIES
 
 
 def _micro_factorized(layer, shape):

@@ -45,42 +45,6 @@ _ELEMENTWISE = {
     activations.softsign,
     activations.tanh,
 }
-# What returns its input in inference.
-_IDENTITIES = {
-    layers.ActivityRegularization,
-    layers.AlphaDropout,
-    layers.AugMix,
-    layers.CutMix,
-    layers.Dropout,
-    layers.GaussianDropout,
-    layers.GaussianNoise,
-    layers.Identity,
-    layers.MixUp,
-    layers.RandAugment,
-    layers.RandomBrightness,
-    layers.RandomColorDegeneration,
-    layers.RandomColorJitter,
-    layers.RandomContrast,
-    layers.RandomElasticTransform,
-    layers.RandomErasing,
-    layers.RandomFlip,
-    layers.RandomGaussianBlur,
-    layers.RandomGrayscale,
-    layers.RandomHue,
-    layers.RandomInvert,
-    layers.RandomPerspective,
-    layers.RandomPosterization,
-    layers.RandomRotation,
-    layers.RandomSaturation,
-    layers.RandomSharpness,
-    layers.RandomShear,
-    layers.RandomTranslation,
-    layers.RandomZoom,
-    layers.Solarization,
-    layers.SpatialDropout1D,
-    layers.SpatialDropout2D,
-    layers.SpatialDropout3D,
-}
 
 
 def read_graph(model):
@@ -129,7 +93,7 @@ def _is_identity(layer, call):
         return all(_is_identity(part, call) for part in layer.layers)
     # A crop to the size that an image has.
     is_crop = type(layer) is layers.RandomCrop and call.inputs[0].shape == call.outputs[0].shape
-    return is_crop or type(layer) in _IDENTITIES
+    return is_crop or type(layer) in graph.IDENTITIES
 
 
 def _cast(dtype):
