@@ -17,6 +17,16 @@ from keras_lightnets.errors import UserError
 MOST_PIXELS = 2**27
 # Pillow hands these to other programs or knows no more than their names.
 _NOT_READ = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}
+# The first bytes of JPEG files with nothing but the standard header before their tables, and of PNG files of 8 bits a
+# channel, without palette or alpha, with up to 11519 pixels a side and no notes but those of fixed length.
+_COMMON_JPEG = r"\C{4}\x00\x10JFIF\x00\C{9}\C\C\x00\C[\x00-\x03\x10-\x13]\C*"
+_COMMON_PNG = (
+    r"\CPNG\r\n\x1a\n\C{4}IHDR\x00\x00[\x00-\x2c]\C\x00\x00[\x00-\x2c]\C\x08[\x00\x02]\C{7}"
+    r"(\C{4}(sRGB\C|gAMA\C{4}|pHYs\C{9}|cHRM\C{32}|tIME\C{7})\C{4})*\C{4}IDAT\C*"
+)
+# Notes may come after the pixels of a PNG file too.
+_PNG_NOTES = r"\C*(eXIf|iTXt|tEXt|zTXt)\C*"
+_HEAD, _TAIL = 256, 1024
 # What a PNG file may hold beside its pixels that changes how it is shown.
 _PNG_EXTRAS = (b"tRNS", b"eXIf", b"acTL", b"XML:com.adobe.xmp", b"Raw profile type")
 _TURNED_XMP = re.compile(rb'tiff:Orientation(="|>)[2-8]')
@@ -75,18 +85,17 @@ def decode_image(content):
     """Returns the pixels of an encoded image, bytes, as `read_image` does; a `BadImageError` without its name."""
     if not content:
         raise BadImageError("is empty.")
-    kind = _kind(content)
-    if kind == _OTHER:
-        return _by_pillow(content)
     try:
         with tf.device("CPU"):
-            return _decode(content).numpy()
+            return _decode_whole(content).numpy()
     except tf.errors.OpError as error:
-        raise BadImageError(f"is a damaged {('JPEG', 'PNG')[kind]} file.") from error
+        # It knows best what is wrong.
+        _by_pillow(content)
+        raise BadImageError("is damaged.") from error
 
 
 def decode_window(content, window):
-    """Decodes a window of an encoded image in a graph: the same pixels that `read_image` has there.
+    """Decodes a window of an encoded image in a graph: the same pixels that the whole image has there.
 
     Args:
         content: scalar string tensor.
@@ -97,20 +106,30 @@ def decode_window(content, window):
     """
 
     def jpeg():
-        # Only the wanted part is decoded, and so much beside it as its first and last columns are interpolated from.
         shape = tf.image.extract_jpeg_shape(content)
+        small = tf.reduce_prod(tf.cast(shape[:2], tf.int64)) <= MOST_PIXELS
+        # Only the wanted part is decoded, and so much beside it as its first and last columns are interpolated from.
         top, left, height, width = tf.unstack(window(shape))
         begin, end = tf.maximum(left - 4, 0), tf.minimum(left + width + 4, shape[1])
         part = tf.stack([top, begin, height, end - begin])
-        pixels = tf.image.decode_and_crop_jpeg(content, part, channels=3, dct_method="INTEGER_ACCURATE")
+        with tf.control_dependencies([tf.debugging.Assert(small, [shape])]):
+            # The accurate method is the one that Pillow uses.
+            pixels = tf.image.decode_and_crop_jpeg(content, part, channels=3, dct_method="INTEGER_ACCURATE")
         return pixels[:, left - begin : left - begin + width]
+
+    def png():
+        return cut(tf.io.decode_png(content, channels=3), window)
 
     def other():
         pixels = tf.numpy_function(_by_pillow, [content], tf.uint8, stateful=False)
         return cut(tf.ensure_shape(pixels, (None, None, 3)), window)
 
-    kind = tf.numpy_function(lambda content: np.int32(_kind(content)), [content], tf.int32, stateful=False)
-    return tf.switch_case(tf.ensure_shape(kind, ()), [jpeg, lambda: cut(_decode(content), window), other])
+    return tf.switch_case(_kind(content), [jpeg, png, other])
+
+
+@tf.function(input_signature=[tf.TensorSpec((), tf.string)])
+def _decode_whole(content):
+    return decode_window(content, lambda shape: tf.stack([0, 0, shape[0], shape[1]]))
 
 
 def cut(image, window):
@@ -119,20 +138,28 @@ def cut(image, window):
     return image[top : top + height, left : left + width]
 
 
-def _decode(content):
-    # This operator reads PNG files too. The accurate method is the one that Pillow uses.
-    return tf.io.decode_jpeg(content, channels=3, dct_method="INTEGER_ACCURATE")
-
-
 def _kind(content):
     """Returns `_JPEG` or `_PNG` for files that TensorFlow decodes to the pixels that Pillow shows, else `_OTHER`."""
+    # Nearly all files are known by their first bytes; a call of Python takes as long as a small image.
+    head, length = tf.strings.substr(content, 0, _HEAD), tf.strings.length(content)
+    tail = tf.strings.substr(content, tf.maximum(length - _TAIL, 0), _TAIL)
+    is_jpeg = tf.strings.regex_full_match(head, _COMMON_JPEG) & (tf.strings.substr(tail, -2, 2) == b"\xff\xd9")
+
+    def others():
+        is_png = tf.strings.regex_full_match(head, _COMMON_PNG) & ~tf.strings.regex_full_match(tail, _PNG_NOTES)
+        return tf.cond(is_png, lambda: _PNG, lambda: tf.numpy_function(_rare_kind, [content], tf.int32, stateful=False))
+
+    return tf.ensure_shape(tf.cond(is_jpeg, lambda: _JPEG, others), ())
+
+
+def _rare_kind(content):
     # Of a header that cannot be read Pillow says what is wrong.
     with contextlib.suppress(Exception):
         if content.startswith(b"\xff\xd8") and _is_plain_jpeg(content):
-            return _JPEG
+            return np.int32(_JPEG)
         if content.startswith(b"\x89PNG\r\n\x1a\n") and _is_plain_png(content):
-            return _PNG
-    return _OTHER
+            return np.int32(_PNG)
+    return np.int32(_OTHER)
 
 
 def _is_plain_jpeg(content):
@@ -143,7 +170,7 @@ def _is_plain_jpeg(content):
         marker, length = struct.unpack_from(">HH", content, at)
         segment = content[at + 4 : at + 2 + length]
         if marker == 0xFFDA:
-            return frame is not None and frame[0] == 8 and frame[3] in (1, 3) and 0 < frame[1] * frame[2] <= MOST_PIXELS
+            return frame is not None and frame[0] == 8 and frame[3] in (1, 3)
         # Baseline, extended and progressive frames; the others are rare.
         if marker in (0xFFC0, 0xFFC1, 0xFFC2):
             frame = struct.unpack_from(">BHHB", segment)
