@@ -11,6 +11,7 @@ from ai_edge_litert.interpreter import Interpreter
 from ai_edge_litert.tools import flatbuffer_utils
 
 from keras_lightnets.errors import UserError
+from keras_lightnets.export.interpreter import in_order
 from keras_lightnets.kernels.export_scope import export_scope
 from keras_lightnets.quiet import quiet
 
@@ -212,7 +213,7 @@ def _check_steps(graph, name):
 def _with_named_outputs(content, layers):
     """Renames the outputs of a file, which the converter numbers, after the layers that they come from."""
     model = flatbuffer_utils.read_model_from_bytearray(bytearray(content))
-    ends = sorted(model.signatureDefs[0].outputs, key=lambda end: (len(end.name), end.name))
-    for end, layer in zip(ends, layers, strict=True):
-        model.subgraphs[0].tensors[end.tensorIndex].name = f"model/{layer}/output".encode()
+    tensors = {end.name.decode(): end.tensorIndex for end in model.signatureDefs[0].outputs}
+    for name, layer in zip(in_order(tensors), layers, strict=True):
+        model.subgraphs[0].tensors[tensors[name]].name = f"model/{layer}/output".encode()
     return bytes(flatbuffer_utils.convert_object_to_bytearray(model))

@@ -74,7 +74,6 @@ def class_numbers(labels, scores, name):
     if labels.shape != scores.shape[:-1]:
         raise UserError(f"`labels` of shape {labels.shape} do not fit the {len(scores)} samples of {name}.")
     if not np.all((labels == np.floor(labels)) & (labels >= 0) & (labels < classes)):
-        raise UserError(
-            f"`labels` must be from 0 to {classes - 1} for {name}. Received: {labels.min()} to {labels.max()}"
-        )
+        found = f"{labels.min()} to {labels.max()}"
+        raise UserError(f"`labels` of {name} must be whole numbers from 0 to {classes - 1}. Received: {found}")
     return labels.astype(int)

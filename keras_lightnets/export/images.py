@@ -63,7 +63,7 @@ def _items(data):
         data = [data]
     if isinstance(data, keras.utils.PyDataset):
         # Python would ask it for batches without end.
-        data = (data[number] for number in range(data.num_batches))
+        data = map(data.__getitem__, range(data.num_batches))
     try:
         return iter(data)
     except TypeError:

@@ -1,5 +1,6 @@
 """A `.tflite` file on one thread of the LiteRT interpreter, floats in and out."""
 
+import re
 import statistics
 import subprocess
 import sys
@@ -61,7 +62,7 @@ class TFLiteModel:
         if len(details) == 1 or len(signatures) != 1:
             return details
         named = self._interpreter.get_signature_runner(next(iter(signatures))).get_output_details()
-        return [named[name] for name in sorted(named, key=lambda name: (len(name), name))]
+        return [named[name] for name in in_order(named)]
 
     @property
     def input_shape(self):
@@ -108,6 +109,12 @@ class TFLiteModel:
         start = time.perf_counter()
         self._interpreter.invoke()
         return 1e3 * (time.perf_counter() - start)
+
+
+def in_order(names):
+    """Returns the names of the outputs of a signature in the order of the Keras model, by number or as in its dict."""
+    numbered = all(re.fullmatch(r"output_\d+", name) for name in names)
+    return sorted(names, key=lambda name: (len(name), name) if numbered else name)
 
 
 def vouch_for(path):
