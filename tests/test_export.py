@@ -154,6 +154,21 @@ def test_several_heads_are_compared_each_with_its_own(tmp_path):
         verify(tmp_path / "model.tflite", model, IMAGES, np.zeros(40))
 
 
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "float16"])
+def test_a_model_of_another_precision_is_exported_in_float32(policy, tmp_path):
+    keras.config.set_dtype_policy(policy)
+    try:
+        base = _model()
+        model = keras.Sequential([keras.Input((8, 8, 3)), base, layers.Activation("linear")], name="tiny")
+    finally:
+        keras.config.set_dtype_policy("float32")
+    expected, double = _model(), {weight.path: weight.numpy().astype("float32") for weight in base.weights}
+    expected.set_weights([double[weight.path] for weight in expected.weights])
+    assert to_tflite(model, tmp_path / "model.tflite", samples=IMAGES).max_abs_diff < 1e-6
+    assert to_saved_model(model, tmp_path / "saved").max_abs_diff < 1e-6
+    assert verify(tmp_path / "model.tflite", expected, IMAGES).max_abs_diff < 1e-6
+
+
 def test_to_saved_model_never_overwrites(tmp_path):
     model = _model()
     report = to_saved_model(model, tmp_path / "saved")

@@ -3,18 +3,20 @@
 import json
 
 from keras_lightnets.errors import UserError
+from keras_lightnets.export.precision import in_float32
 from keras_lightnets.graph import functional, own_weights
 from keras_lightnets.layers.quantized import FakeQuantize
 
 
 def image_model(model):
-    """Returns a model as a functional one with one image input, or says why it cannot be exported.
+    """Returns a model as a functional one in float32 with one image input, or says why it cannot be exported.
 
     Raises:
         UserError: if the model cannot be made functional, was quantised by Keras, or has other inputs than one image.
     """
     model = functional(model)
     check_unquantized(model)
+    model = in_float32(model)
     shapes = [tuple(tensor.shape) for tensor in model.inputs]
     if len(shapes) != 1 or len(shapes[0]) != 4:
         raise UserError(f"Export needs one image input; {model.name} has {shapes}.")

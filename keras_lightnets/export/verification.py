@@ -11,6 +11,7 @@ from keras_lightnets.errors import UserError
 from keras_lightnets.export.heads import class_numbers, decisions, head_of, logits
 from keras_lightnets.export.images import check_samples
 from keras_lightnets.export.interpreter import TFLiteModel, latencies
+from keras_lightnets.export.precision import in_float32
 from keras_lightnets.graph import functional, operations
 
 _BATCH = 256
@@ -88,7 +89,7 @@ class Reference:
         labels: as in `verify`. Defaults to None.
 
     Attributes:
-        model: the model, functional.
+        model: the model, functional and in float32.
         samples: float32 array of the images.
         expected: list with the array of each output.
 
@@ -97,7 +98,7 @@ class Reference:
     """
 
     def __init__(self, model, samples, labels=None):
-        self.model = functional(model)
+        self.model = in_float32(functional(model))
         self.samples = check_samples(self.model, samples)
         outputs = self.model.predict(self.samples, batch_size=_BATCH, verbose=0)
         self.expected = [np.asarray(output, "float32") for output in keras.tree.flatten(outputs)]

@@ -110,6 +110,26 @@ def copy_of(layer, name):
     return copy
 
 
+def call_again(call, tensors, unique):
+    """Calls a copy of the operation of a `Call`, its weights included, or the operation itself on other tensors.
+
+    Args:
+        call: `Call`.
+        tensors: list of symbolic tensors.
+        unique: function from the name of a layer to one that is free.
+
+    Returns:
+        List of symbolic tensors.
+    """
+    layer = call.operation
+    if not is_copied(layer):
+        return call.again(tensors)
+    copy = copy_of(layer, unique(layer.name))
+    outputs = call.again(tensors, copy)
+    copy.set_weights(layer.get_weights())
+    return outputs
+
+
 @contextlib.contextmanager
 def float32_layers():
     """Lets new layers be float32, whatever the policy for the user's own layers."""

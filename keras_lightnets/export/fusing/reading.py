@@ -10,7 +10,7 @@ from keras import activations, layers
 
 from keras_lightnets import graph
 from keras_lightnets import layers as ours
-from keras_lightnets.export.fusing.copying import copy_of, is_copied
+from keras_lightnets.export.fusing.copying import call_again, is_copied
 from keras_lightnets.export.fusing.graph import (
     Affine,
     Channelwise,
@@ -106,7 +106,7 @@ def _kept(call, sources):
 
     def run(tensors, unique):
         if not results:
-            results.extend(_call_again(call, tensors, unique))
+            results.extend(call_again(call, tensors, unique))
         return results
 
     name, operation = call.operation.name, None if is_copied(call.operation) else call.operation
@@ -114,17 +114,6 @@ def _kept(call, sources):
         Opaque(sources, name, tuple(tensor.shape), run, position, operation)
         for position, tensor in enumerate(call.outputs)
     ]
-
-
-def _call_again(call, tensors, unique):
-    """Calls a copy of the operation of `call`, its weights included, or the operation itself on other tensors."""
-    layer = call.operation
-    if not is_copied(layer):
-        return call.again(tensors)
-    copy = copy_of(layer, unique(layer.name))
-    outputs = call.again(tensors, copy)
-    copy.set_weights(layer.get_weights())
-    return outputs
 
 
 def _activation(function, sources, name, shape):
