@@ -24,10 +24,12 @@ if TYPE_CHECKING or not _is_command():
     from keras_lightnets import weights as weights
     from keras_lightnets.applications import *  # noqa: F403
     from keras_lightnets.applications.catalog import list_models as list_models
+    from keras_lightnets.applications.dilation import with_output_stride as with_output_stride
     from keras_lightnets.applications.pyramid import feature_pyramid as feature_pyramid
     from keras_lightnets.detection import COCOMeanAP as COCOMeanAP
     from keras_lightnets.detection import SSDLite as SSDLite
     from keras_lightnets.detection import decode_detections as decode_detections
+    from keras_lightnets.segmentation import LRASPP as LRASPP
 
     # The package is called like its function.
     if TYPE_CHECKING:

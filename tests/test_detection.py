@@ -245,6 +245,20 @@ def test_saved_with_its_anchors(tmp_path):
         np.testing.assert_array_equal(outputs, detector(np.ones((1, 64, 64, 3)))[name])
 
 
+@pytest.mark.parametrize("ending", ("weights.h5", "keras"))
+def test_weights_of_a_file(tmp_path, ending):
+    first = kl.SSDLite(backbone(32), 2, widths=())
+    path = tmp_path / f"detector.{ending}"
+    (first.save if ending == "keras" else first.save_weights)(path)
+    again = kl.SSDLite(backbone(32), 2, widths=(), weights=path)
+    for old, new in zip(first.get_weights(), again.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+    with pytest.raises(UserError, match=f"detector.{ending} does not fit mine"):
+        kl.SSDLite(backbone(32), 2, widths=(8,), weights=path, name="mine")
+    with pytest.warns(UserWarning, match="the classifier for 3 classes is fresh"):
+        kl.SSDLite(backbone(32), 3, widths=(), weights=path)
+
+
 def test_weights_are_shared_with_the_backbone():
     network = backbone()
     detector = kl.SSDLite(network, 2, widths=())

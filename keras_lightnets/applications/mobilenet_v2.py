@@ -50,13 +50,13 @@ def batch_norm(x, name):
     return BatchNormalization(axis=channel_axis(), momentum=0.999, epsilon=1e-3, name=name)(x)
 
 
-def depthwise(x, kernel, stride, name, pad_name):
+def depthwise(x, kernel, stride, name, pad_name, symmetric=False):
     """Depthwise convolution; with stride 2, padded to halve odd sizes upwards, as TensorFlow's `same` does."""
     if stride == 2:
         height, width = x.shape[2:] if channel_axis() == 1 else x.shape[1:3]
         after = kernel // 2
-        # Unknown sizes count as even.
-        padding = tuple((after - (not side or side % 2 == 0), after) for side in (height, width))
+        # Unknown sizes count as even. PyTorch pads alike on both sides.
+        padding = tuple((after - (not symmetric and (not side or side % 2 == 0)), after) for side in (height, width))
         x = layers.ZeroPadding2D(padding, name=pad_name)(x)
     conv = layers.DepthwiseConv2D(
         kernel, strides=stride, padding="same" if stride == 1 else "valid", use_bias=False, name=name

@@ -10,12 +10,16 @@ data formats.
 from typing import NamedTuple
 
 import keras
+import numpy as np
 from keras import layers
 
 from keras_lightnets.applications.catalog.mobilenet_v3 import FAMILY
 from keras_lightnets.applications.contract import Arguments, Donor, assemble, channel_axis, check_alpha
 from keras_lightnets.applications.decoding import decode_predictions as decode_predictions
 from keras_lightnets.applications.mobilenet_v2 import batch_norm, depthwise, make_divisible
+from keras_lightnets.applications.orders import check_colours, ordered
+from keras_lightnets.preprocessing import IMAGENET_STATISTICS, SYMMETRIC
+from keras_lightnets.weights.name_maps import ORDER_MARKS
 
 preprocess_input = FAMILY.preprocessing
 
@@ -39,8 +43,22 @@ class Config(NamedTuple):
     activation: str = "hard_swish"  # of the stem and the last layers
 
 
+class Form(NamedTuple):
+    """Where torchvision's networks differ; weights of one form fit no other."""
+
+    pad: str | None = None  # the layer that pads the stem, if every strided convolution is padded alike on all sides
+    imagenet: bool = False  # pixels are normalised by the statistics of ImageNet; else they are in [-1, 1]
+    reduced: bool = False  # the last stage is half as wide, as the paper's detectors have it
+
+
+# `keras.applications`, and torchvision's classifiers and segmenter, and its detector.
+FORMS = {
+    "": Form(),
+    "torchvision": Form(ORDER_MARKS["torchvision"], imagenet=True),
+    "torchvision_ssdlite": Form(ORDER_MARKS["torchvision_ssdlite"], reduced=True),
+}
 _STEM = 16
-_LARGE = Config(
+LARGE = Config(
     rows=(
         Row(3, 16, 16, False, "relu", 1),
         Row(3, 64, 24, False, "relu", 2),
@@ -60,7 +78,7 @@ _LARGE = Config(
     ),
     units=1280,
 )
-_SMALL = Config(
+SMALL = Config(
     rows=(
         Row(3, 16, 16, True, "relu", 2),
         Row(3, 72, 24, False, "relu", 2),
@@ -83,6 +101,18 @@ def _minimalistic(config):
     return config._replace(rows=rows, activation="relu")
 
 
+def _reduced(config):
+    """Halves the last stage: what is behind its strided convolution."""
+    first = max(number for number, row in enumerate(config.rows) if row.stride == 2)
+    rows = [
+        row._replace(
+            out=row.out // (2 if number >= first else 1), expanded=row.expanded // (2 if number > first else 1)
+        )
+        for number, row in enumerate(config.rows)
+    ]
+    return config._replace(rows=tuple(rows))
+
+
 def _activation(x, kind, name):
     return layers.ReLU(name=name)(x) if kind == "relu" else layers.Activation(kind, name=name)(x)
 
@@ -102,7 +132,7 @@ def _squeeze_excite(x, name):
     return layers.Multiply(name=f"{name}_mul")([x, scale])
 
 
-def _block(x, row, ratio, alpha, name):
+def _block(x, row, ratio, alpha, symmetric, name):
     """Inverted residual that widens by `ratio`, or starts with the depthwise convolution if that is 1."""
     shortcut = x
     channels = x.shape[channel_axis()]
@@ -111,7 +141,7 @@ def _block(x, row, ratio, alpha, name):
         x = _pointwise(x, make_divisible(channels * ratio), f"{name}_expand")
         x = batch_norm(x, f"{name}_expand_bn")
         x = _activation(x, row.activation, f"{name}_expand_act")
-    x = depthwise(x, row.kernel, row.stride, f"{name}_depthwise", f"{name}_depthwise_pad")
+    x = depthwise(x, row.kernel, row.stride, f"{name}_depthwise", f"{name}_depthwise_pad", symmetric)
     x = batch_norm(x, f"{name}_depthwise_bn")
     x = _activation(x, row.activation, f"{name}_depthwise_act")
     if row.squeeze_excite:
@@ -123,15 +153,30 @@ def _block(x, row, ratio, alpha, name):
     return x
 
 
-def _features(x, config, alpha):
+def _by_statistics(x, source):
+    """Normalises pixels in [-1, 1] by the mean and deviation of ImageNet's pixels."""
+    check_colours(x, source, channel_axis())
+    shape = (3, 1, 1) if channel_axis() == 1 else (3,)
+    middle, half = (np.reshape(values, shape) for values in SYMMETRIC)
+    mean, std = (np.reshape(values, shape) for values in IMAGENET_STATISTICS)
+    return layers.Rescaling((half / std).tolist(), ((middle - mean) / std).tolist(), name="statistics")(x)
+
+
+def features(x, config, alpha=1.0, form=FORMS[""]):
+    """Lays the features of the network that a `Config` and a `Form` describe; pixels are normalised already."""
+    if form.reduced:
+        config = _reduced(config)
+    if form.pad:
+        x = layers.ZeroPadding2D(1, name=form.pad)(x)
     # The stem keeps its channels at every alpha.
-    x = layers.Conv2D(_STEM, 3, strides=2, padding="same", use_bias=False, name="conv")(x)
+    x = layers.Conv2D(_STEM, 3, strides=2, padding="valid" if form.pad else "same", use_bias=False, name="conv")(x)
     x = batch_norm(x, "conv_bn")
     x = _activation(x, config.activation, "conv_act")
     base = _STEM
     for number, row in enumerate(config.rows):
         # What alpha scales and rounds is the ratio of the widths, not the widths of the table.
-        x = _block(x, row, row.expanded / base, alpha, f"expanded_conv_{number}" if number else "expanded_conv")
+        name = f"expanded_conv_{number}" if number else "expanded_conv"
+        x = _block(x, row, row.expanded / base, alpha, bool(form.pad), name)
         base = row.out
     x = _pointwise(x, make_divisible(6 * x.shape[channel_axis()]), "conv_1")
     x = batch_norm(x, "conv_1_bn")
@@ -156,16 +201,19 @@ def _mobilenet_v3(keras_builder, config, alpha, minimalistic, dropout_rate, incl
     if minimalistic:
         config = _minimalistic(config)
 
-    def features(x, source):
+    def lay(x, source):
+        form = ordered(source, FORMS)
         if include_preprocessing:
             x = layers.Rescaling(1 / 127.5, offset=-1.0, name="rescaling")(x)
-        return _features(x, config, alpha)
+        if form.imagenet:
+            x = _by_statistics(x, source)
+        return features(x, config, alpha, form)
 
     def head(x, classes, activation):
         units = make_divisible(config.units * max(alpha, 1.0))
         return _head(x, units, config.activation, dropout_rate, classes, activation)
 
-    return assemble(FAMILY, keras_builder.__name__, identity, arguments, features, head, donor)
+    return assemble(FAMILY, keras_builder.__name__, identity, arguments, lay, head, donor)
 
 
 # Without annotations: the signature is that of `keras.applications` to the letter.
@@ -227,7 +275,7 @@ def MobileNetV3Small(
         include_top, weights, input_tensor, input_shape, pooling, classes, classifier_activation, name
     )
     keras_builder = keras.applications.MobileNetV3Small
-    return _mobilenet_v3(keras_builder, _SMALL, alpha, minimalistic, dropout_rate, include_preprocessing, arguments)
+    return _mobilenet_v3(keras_builder, SMALL, alpha, minimalistic, dropout_rate, include_preprocessing, arguments)
 
 
 def MobileNetV3Large(
@@ -288,4 +336,4 @@ def MobileNetV3Large(
         include_top, weights, input_tensor, input_shape, pooling, classes, classifier_activation, name
     )
     keras_builder = keras.applications.MobileNetV3Large
-    return _mobilenet_v3(keras_builder, _LARGE, alpha, minimalistic, dropout_rate, include_preprocessing, arguments)
+    return _mobilenet_v3(keras_builder, LARGE, alpha, minimalistic, dropout_rate, include_preprocessing, arguments)

@@ -4,6 +4,7 @@ import re
 
 import keras
 
+from keras_lightnets import graph
 from keras_lightnets.applications.catalog import FAMILIES
 from keras_lightnets.layers import AxialDepthwiseConv2D
 
@@ -52,11 +53,12 @@ def feature_pyramid(model, levels=(2, 3, 4, 5)):
     )
 
 
-def pyramid_levels(model):
+def pyramid_levels(model, first=False):
     """Returns the features that end a block, the last ones at each stride.
 
     Args:
         model: a model from a builder of this package, as `feature_pyramid` takes it.
+        first: bool, whether to return the first ones at each stride instead. Defaults to False.
 
     Returns:
         A dict from level to symbolic tensor; level k has stride 2**k.
@@ -64,7 +66,7 @@ def pyramid_levels(model):
     Raises:
         ValueError: if `model` is not one of this package.
     """
-    return _levels(model, _pyramid(model).ends)
+    return _levels(model, _pyramid(model).ends, first)
 
 
 def expansion_levels(model):
@@ -104,31 +106,27 @@ def _pyramid(model):
     raise ValueError(f"`model` must come from a builder of keras_lightnets. Received: model={model.name}")
 
 
-def _levels(model, pattern):
-    strides = _strides(model)
+def _levels(model, pattern, first=False):
+    strides = strides_of(model)
     levels = {}
     for layer in model.layers:
         if re.fullmatch(pattern, layer.name):
             height, width = strides[layer.output]
             # Powers of two only: another one comes from the layers in front of the network's own.
-            if height == width and height.bit_count() == 1:
-                levels[height.bit_length() - 1] = layer.output
+            level = height.bit_length() - 1
+            if height == width and height.bit_count() == 1 and not (first and level in levels):
+                levels[level] = layer.output
     return levels
 
 
-def _strides(model):
-    """Returns the dict from the tensors of `model` to their stride along height and width."""
+def strides_of(model):
+    """Returns the dict from the tensors of a functional `model` to their stride along height and width."""
     strides = {tensor: (1, 1) for tensor in model.inputs}
-    # Sums and products written with operators are operations, too, but not layers.
-    for operation in model.operations:
-        if isinstance(operation, keras.layers.InputLayer):
-            continue
-        sources = keras.tree.flatten(operation.input)
+    for call in graph.calls(model):
         # Branches that meet have one stride; a squeeze-excite has lost its height and width, but keeps the stride here.
-        height, width = (max(sides) for sides in zip(*(strides[source] for source in sources), strict=True))
-        own = _own_strides(operation)
-        for output in keras.tree.flatten(operation.output):
-            strides[output] = (height * own[0], width * own[1])
+        height, width = (max(sides) for sides in zip(*(strides[source] for source in call.inputs), strict=True))
+        own = _own_strides(call.operation)
+        strides.update((output, (height * own[0], width * own[1])) for output in call.outputs)
     return strides
 
 

@@ -16,7 +16,7 @@ from keras import layers
 from keras_lightnets.applications.catalog.shufflenet import FAMILY
 from keras_lightnets.applications.contract import Arguments, assemble, check_alpha, pooled
 from keras_lightnets.applications.decoding import decode_predictions as decode_predictions
-from keras_lightnets.errors import UserError
+from keras_lightnets.applications.orders import check_colours, ordered
 from keras_lightnets.layers import BatchNormalization, ChannelShuffle, GroupedConv2D
 from keras_lightnets.weights.name_maps import ORDER_MARKS
 
@@ -102,31 +102,12 @@ def batch_norm(name):
     return BatchNormalization(momentum=0.9, epsilon=1e-5, beta_initializer=keras.initializers.Constant(1e-4), name=name)
 
 
-def ordered(source, orders):
-    """Returns the one of `orders`, a dict by name, that weights need; the paper's without weights.
-
-    Raises:
-        UserError: if the weights are for an order of another network.
-    """
-    name = source.order if source else ""
-    if name not in orders:
-        raise UserError(
-            f"The weights file {source.path} does not fit {source.builder}: it is for a network with the channels in "
-            f"the order of {name}."
-        )
-    return orders[name]
-
-
 def stem(x, filters, source):
     """3x3 convolution and 3x3 maximum, each with stride 2."""
     order = source.order if source else ""
     if order == "megvii":
         # Their zero padding is black where ours is the mean, so that no change of weights makes up for the mean.
-        if x.shape[-1] != 3:
-            raise UserError(
-                f"The weights file {source.path} needs 3 input channels, whose means differ. "
-                f"Received: {x.shape[-1]} channels"
-            )
+        check_colours(x, source, -1)
         # Pixels in units of the standard deviation; the first kernel has the deviation and the order of the channels.
         mean, std = preprocess_input
         x = layers.Rescaling(1.0, [m / s for m, s in zip(mean, std, strict=True)], name="add_mean")(x)

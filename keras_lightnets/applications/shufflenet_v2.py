@@ -15,7 +15,8 @@ from keras import layers
 from keras_lightnets.applications.catalog.shufflenet_v2 import FAMILY
 from keras_lightnets.applications.contract import Arguments, assemble, pooled
 from keras_lightnets.applications.decoding import decode_predictions as decode_predictions
-from keras_lightnets.applications.shufflenet import batch_norm, classifier, depthwise, normal, ordered, stem
+from keras_lightnets.applications.orders import ordered
+from keras_lightnets.applications.shufflenet import batch_norm, classifier, depthwise, normal, stem
 from keras_lightnets.layers import ChannelShuffle, ChannelSplit
 
 preprocess_input = FAMILY.preprocessing

@@ -16,17 +16,22 @@ At 320x320 with 80 classes:
 | ReXNet(alpha=1.3)       | 8.43 M     | 1601 M        | 27.3                         |
 """
 
+import os
 from collections.abc import Sequence
 
 import keras
 from keras import layers
 
 from keras_lightnets.applications.contract import check_channels_last
+from keras_lightnets.applications.orders import check_form
 from keras_lightnets.applications.pyramid import expansion_levels, pyramid_levels
 from keras_lightnets.detection.anchors import Anchors, anchor_sizes
 from keras_lightnets.detection.detector import Detector
 from keras_lightnets.errors import UserError
 from keras_lightnets.layers import BatchNormalization
+from keras_lightnets.weights.load import Head, load
+from keras_lightnets.weights.opening import open_source
+from keras_lightnets.weights.registry import Network
 
 # XNNPACK takes no more inputs of one concatenation.
 _MOST_INPUTS = 5
@@ -36,7 +41,8 @@ def SSDLite(
     backbone: keras.Model,
     classes: int,
     widths: Sequence[int] = (512, 256, 256, 128),
-    anchors: str | Sequence = "paper",
+    anchors: str | Sequence | None = None,
+    weights: str | os.PathLike | None = None,
     name: str | None = None,
 ) -> Detector:
     """Builds an SSDLite detector on a network of this package.
@@ -52,7 +58,12 @@ def SSDLite(
             head else has most of the parameters. Defaults to `(512, 256, 256, 128)`.
         anchors: "paper": 3 on each pixel of the first map and 6 on the others; "torchvision": 6 on every map; or your
             own: for each map (two, and one for each width) a list of `(height, width)`, relative to the image. Defaults
-            to "paper".
+            to None: "torchvision" with weights of torchvision, else "paper".
+        weights: path of the weights of a whole detector: those of one that this function built, `.weights.h5` or
+            `.keras`, or torchvision's `ssdlite320_mobilenet_v3_large`, which has 90 classes and 320x320 pixels and
+            needs a backbone built with the same file, `MobileNetV3Large(weights=path, ...)`. If the file has another
+            number of classes, the layers of that width stay random and a warning says so. Defaults to None: the weights
+            of the backbone, and random ones for the detector's own layers.
         name: str. Defaults to None: the name of the backbone and "_ssdlite".
 
     Returns:
@@ -61,8 +72,8 @@ def SSDLite(
         `(batch, anchors, classes + 1)`, logits with the background first. `decode_detections` makes boxes of them.
 
     Raises:
-        UserError: for a backbone of unknown input size or without features of stride 16 and 32, or arguments that do
-            not fit.
+        UserError: for a backbone of unknown input size or without features of stride 16 and 32, arguments that do not
+            fit, or weights that cannot be read or do not fit.
 
     Reference:
         Sandler et al., MobileNetV2: Inverted Residuals and Linear Bottlenecks, CVPR 2018, section 6.2; Liu et al., SSD:
@@ -80,16 +91,23 @@ def SSDLite(
     name = name or f"{backbone.name}_ssdlite"
     maps = _backbone_maps(backbone, name)
     _check(classes, widths)
+    source = None if weights is None else open_source(weights, Network("SSDLite", {}, {}), include_top=True)
     for number, width in enumerate(widths, 1):
         maps.append(_extra(maps[-1], width, f"extra{number}"))
-    sizes = anchor_sizes(anchors, len(maps))
+    default = "torchvision" if source and source.layout else "paper"
+    sizes = anchor_sizes(default if anchors is None else anchors, len(maps))
     codes, logits = [], []
     for number, (features, shapes) in enumerate(zip(maps, sizes, strict=True), 1):
         codes.append(_predictions(features, len(shapes), 4, f"map{number}_boxes"))
         logits.append(_predictions(features, len(shapes), classes + 1, f"map{number}_classes"))
     grids = [features.shape[1:3] for features in maps]
     boxes = Anchors(grids, sizes, name="boxes")(_joined(codes, "codes"))
-    return Detector(backbone.input, {"boxes": boxes, "classes": _joined(logits, "classes")}, name=name)
+    detector = Detector(backbone.input, {"boxes": boxes, "classes": _joined(logits, "classes")}, name=name)
+    if source:
+        check_form(source, backbone)
+        wide = tuple(f"map{number}_classes" for number in range(1, len(maps) + 1))
+        load(source, detector.layers, name, Head(wide, wide))
+    return detector
 
 
 def _check(classes, widths):

@@ -189,6 +189,10 @@ def keras_axes(found, target, layout, shape):
     if layout is None or layout.framework == "keras":
         return found[0] if len(found) == 1 else np.concatenate(found, axis=-1)
     (array,) = found
+    if re.fullmatch(layout.transposed, target.part) and array.ndim and len(array) % 4 == 0:
+        array = array.reshape(-1, 4, *array.shape[1:])[:, [1, 0, 3, 2]].reshape(array.shape)
+    if len(shape) == 4 and array.ndim == 2:
+        array = array[:, :, None, None]
     if len(shape) == 2 and array.ndim == 4 and array.shape[2:] == (1, 1):
         # A dense layer that is a 1x1 convolution of one pixel there.
         return array[:, :, 0, 0].T

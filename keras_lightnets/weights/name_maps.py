@@ -9,6 +9,8 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple
 
+from keras_lightnets.weights import torchvision_names
+
 
 class Layout(NamedTuple):
     """How one publisher names the tensors of one architecture.
@@ -17,21 +19,23 @@ class Layout(NamedTuple):
         publisher: whose files.
         mark: name of a tensor, which tells the layout.
         modules: function from the list of our layers to the dict of their names in the file.
-        head: beginning of the names of the classifier's tensors.
-        order: "" or the name of the order of channels that the network must be built with.
+        head: beginning, or tuple of beginnings, of the names of the tensors that a network without classifier lacks.
+        order: "" or the name of the form that the network must be built in, such as another order of channels.
         raw_bgr: whether the network was trained on BGR pixels in 0-255.
         without_bias: our layer whose bias the network lacks, or None.
         framework: "torch", "paddle", or "keras" for kernels in Keras' axes, with a kernel per group of channels.
+        transposed: regular expression for our layers whose y, x, height and width are x, y, width and height there.
     """
 
     publisher: str
     mark: str
     modules: Callable
-    head: str
+    head: str | tuple[str, ...]
     order: str = ""
     raw_bgr: bool = False
     without_bias: str | None = None
     framework: str = "torch"
+    transposed: str = ""
 
 
 def _blocks(outside, name):
@@ -56,11 +60,12 @@ def _blocks(outside, name):
     return modules
 
 
-# The layer by which Keras' files of a network tell that its channels are in another order than the public builders'.
+# The layer by which Keras' files of a network tell that it has another form than the public builders'.
 ORDER_MARKS = {
     "megvii": "megvii_stem_pad",
     "mmpretrain": "mmpretrain_stem_pad",
     "torchvision": "torchvision_stem_pad",
+    "torchvision_ssdlite": "torchvision_ssdlite_stem_pad",
 }
 
 # MicroNet: position in the authors' sequence `features.<block>.layers`, by type of block.
@@ -270,6 +275,20 @@ _SHUFFLENET_NAMES = _units(_PYTORCHCV, _SHUFFLENET_UNIT, _dotted)
 _V2_NAMES = _units(_V2_PYTORCHCV, _V2_PYTORCHCV_UNIT, _dotted)
 _MEGVII_UNIT = _with_norms(compress="branch_main_1.0", depthwise="branch_main_1.3", expand="branch_main_2.0")
 
+_V3_CLASSIFIER = Layout(
+    *("torchvision", "features.0.0.weight", torchvision_names.CLASSIFIER), head="classifier.", order="torchvision"
+)
+_V3_SSDLITE = Layout(
+    *("torchvision's ssdlite", "backbone.features.0.0.0.weight", torchvision_names.SSDLITE_BACKBONE),
+    head=("backbone.extra.", "head."),
+    order="torchvision_ssdlite",
+)
+_V3_LRASPP = Layout(
+    *("torchvision's lraspp", "backbone.0.0.weight", torchvision_names.LRASPP_BACKBONE),
+    head="classifier.",
+    order="torchvision",
+)
+
 _MICRONET_LAYOUTS = (
     Layout("the authors", "features.0.stem.0.conv.0.weight", _blocks(_MICRONET, _micronet), "classifier."),
     # A port of the authors' code, with their names.
@@ -287,6 +306,10 @@ LAYOUTS = {
     "MicroNetM1": _MICRONET_LAYOUTS,
     "MicroNetM2": _MICRONET_LAYOUTS,
     "MicroNetM3": _MICRONET_LAYOUTS,
+    "MobileNetV3Large": (_V3_CLASSIFIER, _V3_SSDLITE, _V3_LRASPP),
+    "MobileNetV3Small": (_V3_CLASSIFIER,),
+    "SSDLite": (_V3_SSDLITE._replace(modules=torchvision_names.ssdlite, head=(), transposed=r"map\d_boxes"),),
+    "LRASPP": (_V3_LRASPP._replace(modules=torchvision_names.lraspp, head=()),),
     "ReXNet": (
         Layout("the authors", "features.0.weight", _blocks(_REXNET, _rexnet), "output."),
         Layout("timm", "stem.conv.weight", _blocks(_TIMM, _timm), "head."),

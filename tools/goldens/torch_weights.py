@@ -1,5 +1,6 @@
 """Seeded Keras weights as the state of a PyTorch or PaddlePaddle network, by the package's own maps of names."""
 
+import re
 from typing import NamedTuple
 
 import numpy as np
@@ -53,6 +54,8 @@ def checkpoint(model, arrays, builder, publisher):
         elif layout.framework == "paddle" and array.ndim == 2:
             state[names[target.path][0]] = array
         else:
+            if re.fullmatch(layout.transposed, target.part):
+                array = array.reshape(*array.shape[:-1], -1, 4)[..., [1, 0, 3, 2]].reshape(array.shape)
             state[names[target.path][0]] = torch_layout(array, target.depthwise)
     return state
 

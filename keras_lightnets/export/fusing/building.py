@@ -113,11 +113,14 @@ class Builder:
         window, name = kernel.shape[:2], self._name(node.name)
         for axis, length, along, across in (("height", 0, 0, 1), ("width", 1, 1, 0)):
             ends = ((0, 0), (0, 0))[:along] + ((window[length] // 2,) * 2,) + ((0, 0), (0, 0))[:across]
-            if window[across] == 1 and window[length] % 2 and node.strides[across] == 1 and node.padding == ends:
+            along_one = window[across] == node.strides[across] == node.dilation[length] == 1
+            if along_one and window[length] % 2 and node.padding == ends:
                 layer = ours.AxialDepthwiseConv2D(window[length], axis, node.strides[along], use_bias=True, name=name)
                 return self._weighted(layer, tensor, kernel, bias), order
         tensor, padding = self._padded(tensor, node, window)
-        layer = keras.layers.DepthwiseConv2D(window, strides=node.strides, padding=padding, name=name)
+        layer = keras.layers.DepthwiseConv2D(
+            window, strides=node.strides, padding=padding, dilation_rate=node.dilation, name=name
+        )
         return self._weighted(layer, tensor, kernel, bias), order
 
     def _convolution(self, tensor, node, kernel, bias, groups):
@@ -143,7 +146,8 @@ class Builder:
             return tensor, "same"
         if not np.any(node.padding):
             return tensor, "valid"
-        if node.strides == (1, 1) and node.padding == tuple((side // 2, side // 2) for side in window):
+        ends = tuple((rate * (side // 2),) * 2 for side, rate in zip(window, node.dilation, strict=True))
+        if node.strides == (1, 1) and node.padding == ends:
             return tensor, "same"
         return keras.layers.ZeroPadding2D(node.padding, name=self._name(f"{node.name}_pad"))(tensor), "valid"
 

@@ -75,7 +75,11 @@ def _fold_paddings(graph):
 
 
 def _is_vertical(node):
-    return isinstance(node, Conv) and node.kernel.shape[1] == 1 < node.kernel.shape[0] and node.strides[1] == 1
+    return (
+        isinstance(node, Conv)
+        and node.kernel.shape[1] == 1 < node.kernel.shape[0]
+        and node.strides[1] == node.dilation[0] == 1
+    )
 
 
 def _is_horizontal(node, source):

@@ -40,6 +40,7 @@ class Conv(Node):
     strides: tuple
     padding: tuple | str
     groups: int
+    dilation: tuple = (1, 1)  # of depthwise ones only
 
     @property
     def depthwise(self):

@@ -158,17 +158,19 @@ def _normalization(layer, sources, name, shape):
 
 def _conv(layer, sources, name, shape):
     """A convolution without its activation."""
-    channels = sources[0].channels
-    if layer.data_format != "channels_last" or set(layer.dilation_rate) != {1}:
+    channels, dilation = sources[0].channels, layer.dilation_rate
+    plain = set(dilation) == {1} or (isinstance(layer, layers.DepthwiseConv2D) and layer.depth_multiplier == 1)
+    if layer.data_format != "channels_last" or not plain:
         return None
     padding = ((0, 0), (0, 0))
     if layer.padding == "same":
         odd = all(side % 2 for side in layer.kernel_size) and set(layer.strides) == {1}
-        padding = tuple((side // 2, side // 2) for side in layer.kernel_size) if odd else "same"
+        ends = zip(layer.kernel_size, dilation, strict=True)
+        padding = tuple((rate * (side // 2),) * 2 for side, rate in ends) if odd else "same"
     groups = layer.groups if isinstance(layer, layers.Conv2D) else channels
     kernel = _array(layer.kernel)
     kernel = kernel.reshape(*kernel.shape[:2], channels // groups, shape[-1])
-    return Conv(sources, name, shape, kernel, _bias(layer, shape[-1]), layer.strides, padding, groups)
+    return Conv(sources, name, shape, kernel, _bias(layer, shape[-1]), layer.strides, padding, groups, dilation)
 
 
 def _axial_conv(layer, sources, name, shape):
