@@ -44,6 +44,10 @@ def _quantized():
     return model
 
 
+def _channels_first():
+    return keras.Sequential([keras.Input((3, 8, 8)), layers.Conv2D(2, 1, data_format="channels_first", name="conv")])
+
+
 def _broken():
     model = _model()
     model.get_layer("head").bias.assign(np.full(5, np.nan))
@@ -61,6 +65,7 @@ REFUSALS = {
     "no images": (_vectors, "model.tflite", {}, r"needs one image input; tiny has \[\(None, 10\)\]"),
     "not built": (lambda: keras.Sequential([layers.Conv2D(2, 1)]), "model.tflite", {}, "has no known input shape"),
     "no model": (lambda: "model.keras", "model.tflite", {}, "A keras.Model is needed. Received: 'model.keras'"),
+    "channels first": (_channels_first, "model.tflite", {}, "The layer conv of .* is channels_first"),
     "quantised by Keras": (_quantized, "model.tflite", {}, "tiny is quantised already: its layer .* is int8"),
     "weights that are NaN": (_broken, "model.tflite", {}, "tiny gives scores that are not finite: its layer head has"),
     "no JSON": (_model, "model.tflite", {"metadata": {"labels": {1, 2}}}, "`metadata` must be a dict of JSON values"),

@@ -12,10 +12,17 @@ def image_model(model):
     """Returns a model as a functional one in float32 with one image input, or says why it cannot be exported.
 
     Raises:
-        UserError: if the model cannot be made functional, was quantised by Keras, or has other inputs than one image.
+        UserError: if the model cannot be made functional, was quantised by Keras, is channels_first, or has other
+            inputs than one image.
     """
     model = functional(model)
     check_unquantized(model)
+    for layer, _ in own_weights(model):
+        if getattr(layer, "data_format", None) == "channels_first":
+            raise UserError(
+                f"The layer {layer.name} of {model.name} is channels_first, which phones and CPUs cannot compute: build "
+                "the model with data_format='channels_last'."
+            )
     model = in_float32(model)
     shapes = [tuple(tensor.shape) for tensor in model.inputs]
     if len(shapes) != 1 or len(shapes[0]) != 4:
@@ -72,7 +79,7 @@ def check_metadata(metadata, model):
 
 def check_ranges(model):
     """Raises a `UserError` for a quantisation-aware model that has seen no data."""
-    unseen = [layer for layer in model.layers if isinstance(layer, FakeQuantize) and not layer.seen]
+    unseen = [layer for layer, _ in own_weights(model) if isinstance(layer, FakeQuantize) and not layer.seen]
     if unseen:
         raise UserError(
             f"{model.name} has seen no data, {unseen[0].name} has no range yet: train it, or pass representative data "

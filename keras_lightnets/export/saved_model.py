@@ -18,16 +18,17 @@ def to_saved_model(model, path, samples=None, labels=None):
     """Writes a SavedModel with a `serve` endpoint for any batch size, runs it, and compares it with the Keras model.
 
     Args:
-        model: a `keras.Model` with one image input.
+        model: a `keras.Model` with one image input. A model of mixed precision is exported in float32.
         path: str or Path of the folder to write; must not exist.
         samples: float array `(n, height, width, channels)` to compare on. Defaults to None: 8 random images.
-        labels: int array `(n,)` for the accuracy. Defaults to None.
+        labels: int array `(n,)` or `(n, 1)`, or one-hot `(n, classes)`, for the accuracy. Defaults to None.
 
     Returns:
         A `Report`, also written as JSON beside the folder.
 
     Raises:
-        UserError: if `path` exists or cannot be written.
+        UserError: if `path` exists or cannot be written, samples or labels do not fit the model, a score is not finite,
+            or the SavedModel would differ from the model.
 
     Example:
 

@@ -50,20 +50,26 @@ def to_tflite(
 ):
     """Writes a `.tflite` file, runs it in the LiteRT interpreter, and compares it with the Keras model.
 
+    A file that says something else than the model is not written. Before any quantization the inference graph, and
+    then the float32 file, must agree with the model on the samples to 1e-3 of the largest logit. Rounding stays fifty
+    times below that.
+
     Args:
-        model: a `keras.Model` with one image input of known size.
+        model: a `keras.Model` with one image input of known size. A model of mixed precision is exported in float32.
         path: str or Path ending in ".tflite". An existing file is replaced once the new one is whole.
         quantization: None for float32; "float16" for half the size at the same speed; "dynamic" for int8 weights in
             the classifier alone, smaller and faster; "int8" for int8 throughout, input and output too, the smallest
             and what accelerators and microcontrollers take; "int16x8" for int16 activations and int8 weights, nearly
             exact, slow where no kernel is made for it. A model from `quantize_aware` is exported as "int8" only.
             Defaults to None.
-        representative_data: float array `(n, height, width, channels)`, or an iterable of such batches, with labels or
-            without, as the model takes them; calibrates "int8" and "int16x8", which require it unless the model comes
-            from `quantize_aware`. Images that some layer answers more than eight times as strongly as the median
-            image do not count for "int8". Defaults to None.
+        representative_data: images as the model takes them, which calibrate "int8" and "int16x8". Both require them
+            unless the model comes from `quantize_aware`. Pass a float array `(n, height, width, channels)`, a data set
+            or list of batches or of single images, with labels or without, or TFLite's own form, a function that
+            yields `[image]`. The first 256 images count. Calibration for "int8" ignores images whose activations in
+            any layer exceed eight times the median. Defaults to None.
         samples: float array to compare on. Defaults to None: the representative data, else 8 random images.
-        labels: int array `(n,)` of the samples for the accuracy. Defaults to None.
+        labels: int array `(n,)` or `(n, 1)`, or one-hot `(n, classes)`, of the samples for the accuracy. Defaults to
+            None.
         metadata: dict of JSON values to put into the file (labels, preprocessing). Defaults to None.
         float_io: bool, whether an integer file takes and gives float32. Defaults to False.
         keep_float: names of layers that stay float32 in an "int8" file, such as the worst of
@@ -73,9 +79,11 @@ def to_tflite(
         A `Report`, also written as JSON beside the file.
 
     Raises:
-        UserError: for an unknown `quantization`, a representative data set that is missing or does not fit the model,
-            a path with another ending, an input of unknown size, layers that int8 cannot express or that do not exist,
-            or a file that cannot be written.
+        UserError: for an unknown `quantization`, or one that would change nothing; representative data, samples,
+            labels or metadata that are missing or do not fit the model; a path with another ending; an input of
+            unknown size; layers that TFLite or int8 cannot express, or that do not exist; scores that are not finite;
+            a file that would differ from the model, with the first layer that differs; or a file that cannot be
+            written.
 
     Example:
 

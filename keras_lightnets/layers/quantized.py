@@ -4,6 +4,7 @@ import keras
 from keras import ops
 from keras.quantizers import fake_quant_with_min_max_vars
 
+from keras_lightnets.graph import own_weights
 from keras_lightnets.kernels.export_scope import exporting
 from keras_lightnets.layers.axial_depthwise_conv import AxialDepthwiseConv2D
 
@@ -227,4 +228,4 @@ class Coefficients(keras.layers.Layer):
 
 def is_quantize_aware(model):
     """Returns whether a model came from `optimization.quantize_aware`."""
-    return any(isinstance(layer, FakeQuantize) for layer in model.layers)
+    return any(isinstance(layer, FakeQuantize) for layer, _ in own_weights(model))
