@@ -20,8 +20,8 @@ def image_model(model):
     for layer, _ in own_weights(model):
         if getattr(layer, "data_format", None) == "channels_first":
             raise UserError(
-                f"The layer {layer.name} of {model.name} is channels_first, which phones and CPUs cannot compute: build "
-                "the model with data_format='channels_last'."
+                f"The layer {layer.name} of {model.name} is channels_first, which phones and CPUs cannot compute. "
+                "Build the model with data_format='channels_last'."
             )
     model = in_float32(model)
     shapes = [tuple(tensor.shape) for tensor in model.inputs]
