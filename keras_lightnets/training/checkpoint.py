@@ -58,7 +58,7 @@ class Checkpoint:
         for name, before in self._begun_with("settings", dict).items():
             if self.settings.get(name) != before:
                 raise UserError(
-                    f"{output} was begun with {name}={before!r}, not {self.settings.get(name)!r}: resume with the "
+                    f"{output} was begun with {name}={before!r:.80}, not {self.settings.get(name)!r}: resume with the "
                     "same, or choose another output."
                 )
 
@@ -89,7 +89,7 @@ class Checkpoint:
             if self._chief:
                 write_json(self._run, {"settings": self.settings, "fingerprint": fingerprint})
         elif self._begun_with("fingerprint", str) != fingerprint:
-            raise UserError("The images changed since the run began: begin a new one.")
+            raise UserError(f"The images changed since the run in {self._folder.parent} began: begin a new one.")
         if self._last.exists():
             with reading(self._last, self._way_out):
                 content = _read(self._last)

@@ -1,16 +1,18 @@
 """Several networks under one budget, side by side."""
 
 import dataclasses
+import math
 from pathlib import Path
 
 from keras_lightnets.applications.catalog import find_model
 from keras_lightnets.errors import UserError
 from keras_lightnets.evaluation.drawing import draw_costs, require_matplotlib
-from keras_lightnets.files import write_csv, write_json
+from keras_lightnets.files import reading, write_csv, write_json
 from keras_lightnets.training.report import read_report
 from keras_lightnets.training.training import train
 
 _FLOAT = "model_float32.tflite"
+_WAY_OUT = "Leave it out, or train again into another folder."
 
 
 def compare(names, output, config=None, console=None):
@@ -67,8 +69,10 @@ def read_runs(folders):
     Raises:
         UserError: if they were tested on unequal images.
     """
-    reports = [read_report(folder) for folder in folders]
-    tested = [(report["classes"], report["images"]["test"]) for report in reports]
+    reports, tested = [read_report(folder) for folder in folders], []
+    for folder, report in zip(folders, reports, strict=True):
+        with reading(folder / "report.json", _WAY_OUT):
+            tested.append((report["classes"], report["images"]["test"]))
     for folder, images in zip(folders, tested, strict=True):
         if images != tested[0]:
             raise UserError(
@@ -78,19 +82,21 @@ def read_runs(folders):
 
 
 def _row(folder, report):
-    exports = {export["path"]: export for export in report["exports"]}
-    if _FLOAT not in exports:
-        raise UserError(f"{folder} has no {_FLOAT}, whose latency is compared: leave it out.")
-    return {
-        "name": folder.name,
-        "model": report["model"],
-        "size": report["options"]["size"],
-        "epochs": len(report["history"]),
-        "top1": report["test"]["top1"],
-        "top5": report["test"]["top5"],
-        "parameters": report["parameters"],
-        "madds": report["madds"],
-        "latency_ms": exports[_FLOAT]["latency_ms"],
-        "size_bytes": exports[_FLOAT]["size_bytes"],
-        "int8_top1": exports.get("model_int8.tflite", {}).get("accuracy"),
-    }
+    with reading(folder / "report.json", _WAY_OUT):
+        exports = {export["path"]: export for export in report["exports"]}
+        if _FLOAT not in exports:
+            raise UserError(f"{folder} has no {_FLOAT}, whose latency is compared: leave it out.")
+        numbers = {
+            "size": report["options"]["size"],
+            "epochs": len(report["history"]),
+            "top1": report["test"]["top1"],
+            "top5": report["test"]["top5"],
+            "parameters": report["parameters"],
+            "madds": report["madds"],
+            "latency_ms": exports[_FLOAT]["latency_ms"],
+            "size_bytes": exports[_FLOAT]["size_bytes"],
+        }
+        if wrong := [name for name, number in numbers.items() if not math.isfinite(number)]:
+            raise ValueError(f"{wrong[0]} is {numbers[wrong[0]]}")
+        int8 = exports.get("model_int8.tflite", {}).get("accuracy")
+        return {"name": folder.name, "model": report["model"], **numbers, "int8_top1": int8}

@@ -26,10 +26,10 @@ def _targets(**checks):
 TARGETS = _targets(
     fine=_refuse("{} is damaged."),
     nameless=_refuse("It is damaged."),
-    long=_refuse("{} is\ndamaged."),
+    lines=_refuse("{} is\ndamaged."),
+    long=_refuse("{} is " + 1000 * "very " + "damaged."),
     wrong=_wrong,
     traceback=lambda path: {}["x"],
-    leaves=lambda path: os._exit(3),
     crash=lambda path: os.kill(os.getpid(), signal.SIGSEGV),
     hang=lambda path: time.sleep(60),
     greedy=lambda path: bytearray(1 << 40),

@@ -17,7 +17,7 @@ class Target(NamedTuple):
 
     samples: Callable
     check: Callable
-    quick: int = 300
+    quick: int = 200
     named: bool = True
 
 

@@ -95,16 +95,15 @@ def _check_image(path):
 
 
 def _png_is_whole(content):
-    """Whether every chunk that decides the pixels is there with its checksum."""
+    """Whether every chunk that decides the pixels has its checksum."""
     start, kind = 8, b""
-    while start + 8 <= len(content) and kind != b"IEND":
-        size = int.from_bytes(content[start : start + 4])
-        kind, body = content[start + 4 : start + 8], content[start + 8 : start + 8 + size]
-        checksum = content[start + 8 + size : start + 12 + size]
-        if kind[0] & 0x20 == 0 and zlib.crc32(kind + body).to_bytes(4) != checksum:
+    while start < len(content) and kind != b"IEND":
+        size, kind = int.from_bytes(content[start : start + 4]), content[start + 4 : start + 8]
+        body, checksum = content[start + 4 : start + 8 + size], content[start + 8 + size : start + 12 + size]
+        if kind in (b"IHDR", b"PLTE", b"IDAT") and zlib.crc32(body).to_bytes(4) != checksum:
             return False
         start += 12 + size
-    return kind == b"IEND"
+    return True
 
 
 # Weights.
@@ -153,10 +152,16 @@ def _pdparams(folder):
     return {f"{protocol}.pdparams": (folder / f"{protocol}.pdparams").read_bytes() for protocol in (2, 4, 5)}
 
 
+@functools.cache
+def _receiver():
+    return _network()
+
+
 def _check_weights(path):
     from keras_lightnets.weights import load_safetensors, readers
 
-    network = _network()
+    network = _receiver()
+    network.set_weights([np.full(array.shape, -7.0) for array in network.get_weights()])
     try:
         tensors = readers.read(path)
     except UserError:
@@ -357,25 +362,21 @@ def _checkpoints(folder):
 
     checkpoint = Checkpoint(folder / "run", _SETTINGS)
     checkpoint.open(["a.png"])
-    network = _network()
-    network.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
-    network.train_on_batch(np.zeros((2, 16, 16, 3), "f4"), np.zeros(2))
+    network = _trained()
     checkpoint.history.append({"epoch": 1, "val_accuracy": 0.5, "val_loss": 1.0})
     checkpoint.save(network, 1, "fine")
     checkpoint.keep(network)
+    checkpoint.close()
     names = ("run.json", "last.npz", "kept.npz")
     return {f"run/checkpoint/{name}": (folder / "run" / "checkpoint" / name).read_bytes() for name in names}
 
 
-class _Receiver:
-    """Takes kept weights as a network does."""
-
-    weights = range(8)
-
-    def set_weights(self, values):
-        """Refuses what no network can hold."""
-        for value in values:
-            expect(np.isfinite(value).all(), "a kept weight is not finite")
+@functools.cache
+def _trained():
+    network = _network()
+    network.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    network.train_on_batch(np.zeros((2, 16, 16, 3), "f4"), np.zeros(2))
+    return network
 
 
 def _check_checkpoint(path):
@@ -383,24 +384,46 @@ def _check_checkpoint(path):
 
     checkpoint = Checkpoint(path.parents[1], _SETTINGS)
     checkpoint.check(resume=True)
-    checkpoint.open(["a.png"])
-    checkpoint.load_kept(_Receiver())
-    for values in checkpoint._arrays["model"]:
-        expect(np.isfinite(values).all(), "a weight is not finite")
+    try:
+        checkpoint.open(["a.png"])
+        for restore in (lambda network: checkpoint.restore(network, checkpoint.phase), checkpoint.load_kept):
+            restore(_trained())
+            expect(all(np.isfinite(array).all() for array in _trained().get_weights()), "a weight is not finite")
+    finally:
+        checkpoint.close()
+    expect(isinstance(checkpoint.step, int) and checkpoint.step >= 0, f"step {checkpoint.step!r}")
+    expect(all(isinstance(epoch, dict) for epoch in checkpoint.history), f"history {checkpoint.history!r}")
     if path.suffix == ".npz":
         expect(_checksums_hold(path), "an archive with a wrong checksum was read")
 
 
+def _reports(folder):
+    from keras_lightnets.weights.records import shipped
+
+    (folder / "done").mkdir()
+    return {"done/report.json": (shipped.FOLDER / "MicroNetM0" / "report.json").read_bytes()}
+
+
+def _check_report(path):
+    from keras_lightnets.training.compare import _row, read_runs
+
+    (report,) = read_runs([path.parent])
+    row = _row(path.parent, report)
+    for name in ("top1", "parameters", "madds", "latency_ms", "size_bytes"):
+        expect(isinstance(row[name], int | float) and np.isfinite(row[name]), f"{name} is {row[name]!r}")
+
+
 TARGETS = {
-    "images": Target(_images, _check_image),
+    "images": Target(_images, _check_image, quick=250),
     "h5": Target(_keras_weights, _check_weights),
     "safetensors": Target(_safetensors, _check_weights),
     "pdparams": Target(_pdparams, _check_weights),
     **({"pth": Target(_pth, _check_weights)} if importlib.util.find_spec("torch") else {}),
-    "keras": Target(_keras_models, _check_model),
-    "tflite": Target(_tflite_models, _check_model),
-    "recipe": Target(_recipes, _check_recipe),
+    "keras": Target(_keras_models, _check_model, quick=60),
+    "tflite": Target(_tflite_models, _check_model, quick=80),
+    "recipe": Target(_recipes, _check_recipe, named=False),
     "set": Target(_set_values, _check_set, named=False),
     "cluster": Target(_clusters, _check_cluster, named=False),
     "checkpoint": Target(_checkpoints, _check_checkpoint),
+    "report": Target(_reports, _check_report),
 }

@@ -44,7 +44,7 @@ def find_model(name: str) -> ModelRecord:
     found |= {record.name: record for record in models}
     if name not in found:
         nearest = difflib.get_close_matches(name, found, n=3, cutoff=0.0)
-        raise UserError(f"There is no model {name!r}. Nearest: {', '.join(nearest)}.")
+        raise UserError(f"There is no model {name!r:.80}. Nearest: {', '.join(nearest)}.")
     return found[name]
 
 
