@@ -3,6 +3,7 @@
 import json
 
 from keras_lightnets.errors import UserError
+from keras_lightnets.export.fusing.fuse import check_unquantized
 from keras_lightnets.export.precision import in_float32
 from keras_lightnets.graph import functional, own_weights
 from keras_lightnets.layers.quantized import FakeQuantize
@@ -28,15 +29,6 @@ def image_model(model):
     if len(shapes) != 1 or len(shapes[0]) != 4:
         raise UserError(f"Export needs one image input; {model.name} has {shapes}.")
     return model
-
-
-def check_unquantized(model):
-    """Raises a `UserError` for what `keras.Model.quantize` leaves."""
-    for layer, _ in own_weights(model):
-        if mode := getattr(layer, "quantization_mode", None):
-            raise UserError(
-                f"{model.name} is quantised already: its layer {layer.name} is {mode}. Start from the float model."
-            )
 
 
 def check_size(model):

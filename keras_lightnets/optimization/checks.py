@@ -1,7 +1,7 @@
 """What cannot be optimised, said before any work is done."""
 
 from keras_lightnets.errors import UserError
-from keras_lightnets.export.checks import check_unquantized
+from keras_lightnets.export.fusing.fuse import check_unquantized
 from keras_lightnets.layers.quantized import is_quantize_aware
 from keras_lightnets.optimization.prunable import sparsity
 

@@ -2,12 +2,12 @@
 
 import keras
 
-from keras_lightnets.export.checks import check_unquantized
+from keras_lightnets.errors import UserError
 from keras_lightnets.export.fusing.building import Builder
 from keras_lightnets.export.fusing.copying import float32_layers
 from keras_lightnets.export.fusing.folding import fold
 from keras_lightnets.export.fusing.reading import read_graph
-from keras_lightnets.graph import functional
+from keras_lightnets.graph import functional, own_weights
 
 
 def fuse(model: keras.Model) -> keras.Model:
@@ -49,3 +49,12 @@ def fuse(model: keras.Model) -> keras.Model:
         # `keras.Model.export` takes models only that were called.
         fused(fused.input)
     return fused
+
+
+def check_unquantized(model):
+    """Raises a `UserError` for what `keras.Model.quantize` leaves."""
+    for layer, _ in own_weights(model):
+        if mode := getattr(layer, "quantization_mode", None):
+            raise UserError(
+                f"{model.name} is quantised already: its layer {layer.name} is {mode}. Start from the float model."
+            )
