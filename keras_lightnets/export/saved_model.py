@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from keras_lightnets.errors import UserError
 from keras_lightnets.export.checks import image_model
+from keras_lightnets.export.detectors import deployed
 from keras_lightnets.export.images import random_samples
 from keras_lightnets.export.judging import check_file
 from keras_lightnets.export.verification import Reference
@@ -36,7 +37,7 @@ def to_saved_model(model, path, samples=None, labels=None):
     >>> report.top1_agreement
     1.0
     """
-    model = image_model(model)
+    model = image_model(deployed(model))
     samples = random_samples(model) if samples is None else samples
     return write_saved_model(Reference(model, samples, labels), path)
 

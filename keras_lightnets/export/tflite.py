@@ -23,6 +23,7 @@ from keras_lightnets.export.converting import (
     with_float_layers,
     with_int8_classifier,
 )
+from keras_lightnets.export.detectors import deployed
 from keras_lightnets.export.fusing import fuse
 from keras_lightnets.export.images import check_data, random_samples
 from keras_lightnets.export.interpreter import vouch_for
@@ -56,6 +57,8 @@ def to_tflite(
 
     Args:
         model: a `keras.Model` with one image input of known size. A model of mixed precision is exported in float32.
+            The file of a `Detector` returns box codes and probabilities: pass them to `decode_detections` as
+            `{"boxes": ..., "scores": ...}`.
         path: str or Path ending in ".tflite". An existing file is replaced once the new one is whole.
         quantization: None for float32; "float16" for half the size at the same speed; "dynamic" for int8 weights in
             the classifier alone, smaller and faster; "int8" for int8 throughout, input and output too, the smallest
@@ -109,7 +112,7 @@ class Exporter:
     """
 
     def __init__(self, model, representative_data=None, samples=None, labels=None):
-        self._model = image_model(model)
+        self._model = image_model(deployed(model))
         check_size(self._model)
         self._aware = is_quantize_aware(self._model)
         if self._aware:

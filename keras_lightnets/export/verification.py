@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_lightnets.errors import UserError
+from keras_lightnets.export.detectors import deployed
 from keras_lightnets.export.heads import class_numbers, decisions, head_of, logits
 from keras_lightnets.export.images import check_samples
 from keras_lightnets.export.interpreter import TFLiteModel, latencies
@@ -98,7 +99,7 @@ class Reference:
     """
 
     def __init__(self, model, samples, labels=None):
-        self.model = in_float32(functional(model))
+        self.model = in_float32(functional(deployed(model)))
         self.samples = check_samples(self.model, samples)
         outputs = self.model.predict(self.samples, batch_size=_BATCH, verbose=0)
         self.expected = [np.asarray(output, "float32") for output in keras.tree.flatten(outputs)]
