@@ -135,10 +135,10 @@ REFUSALS = {
     "a test without classes": ({**_classes({"train": 9}), "test/%d.jpg": 9}, "test holds no folders of images"),
     "a class that is not UTF-8": (
         {**_classes({".": 9}), _bytes(b"caf\xe9/%d.jpg"): 9},
-        r"caf\\\\xe9' is not a",
+        r"caf\\xe9 is not a",
     ),
-    "a file that is not UTF-8": ({**_classes({".": 9}), _bytes(b"cat/\xff.jpg"): 1}, r"\\\\xff.jpg' is not a name in"),
-    "two lines": ({**_classes({".": 9}), "a\nb/%d.jpg": 9}, r"a\\nb' is not a name"),
+    "a file that is not UTF-8": ({**_classes({".": 9}), _bytes(b"cat/\xff.jpg"): 1}, r"\\xff.jpg is not a name in"),
+    "two lines": ({**_classes({".": 9}), "a\nb/%d.jpg": 9}, r"a\\nb is not a name"),
 }
 
 
@@ -185,3 +185,4 @@ def test_runs_say_what_is_left_out(command, module, tmp_path, monkeypatch):
     assert "Left out: 3 .heic, 2 .[b], 1 hidden or system files." in result.stdout
     if command == "finetune":
         assert "[bold]cat" in result.stdout and "[red]" in result.stdout
+        assert result.stdout.index("Left out") < result.stdout.index("└")

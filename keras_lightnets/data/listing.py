@@ -114,4 +114,5 @@ def _check_name(path):
     text = str(path)
     if not text.isprintable() and any(unicodedata.category(letter) in ("Cc", "Cs") for letter in text):
         name = os.fsencode(path).decode("utf-8", "backslashreplace")
-        raise UserError(f"{name!a} is not a name in UTF-8, or has control characters. Rename it.")
+        shown = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in name)
+        raise UserError(f"{shown} is not a name in UTF-8, or has control characters. Rename it.")

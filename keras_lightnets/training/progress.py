@@ -52,8 +52,8 @@ class Progress:
             )
         table.add_section()
         table.add_row("all", *(str(len(split.labels)) for split in folder.splits.values()))
-        self._console.print(table)
         self._left_out(folder)
+        self._console.print(table)
 
     def _left_out(self, data):
         if data.left_out:
