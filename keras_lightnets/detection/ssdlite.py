@@ -106,7 +106,7 @@ def SSDLite(
     if source:
         check_form(source, backbone)
         wide = tuple(f"map{number}_classes" for number in range(1, len(maps) + 1))
-        load(source, detector.layers, name, Head(wide, wide))
+        load(source, detector.layers, name, Head(wide, wide, anchors=True))
     return detector
 
 

@@ -29,6 +29,7 @@ class Head(NamedTuple):
 
     layers: tuple[str, ...]
     classes: tuple[str, ...]  # those among them that are as wide as there are classes
+    anchors: bool = False  # whether they have that width once for every anchor
 
 
 class Target(NamedTuple):
@@ -119,9 +120,10 @@ def load(source, layers, name, head=None):
             target.variable.assign(array)
     if fresh:
         ((trained, classes), *_) = fresh.values()
+        ours, theirs = ("these", "other") if head.anchors else (f"{classes}", f"{trained}")
         warn(
-            f"{name}: the classifier for {classes} classes is fresh, with random weights in {' and '.join(fresh)}: "
-            f"{source.path} has {trained} classes. Train it before use."
+            f"{name}: the classifier for {ours} classes is fresh, with random weights in {' and '.join(fresh)}: "
+            f"{source.path} has {theirs} classes. Train it before use."
         )
 
 
