@@ -29,6 +29,7 @@ lint: $(VENV)/.installed
 	$(RUN) -m ruff format --check
 	$(VENV)/bin/lint-imports
 	$(RUN) -m tools.house
+	$(RUN) -m mypy
 
 test: lint
 	$(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow"

@@ -68,8 +68,8 @@ def profile(
         madds = total.madds + total.mix_madds
         spent = "" if total.milliseconds is None else f"{total.milliseconds:.3f}"
         share = f"{madds / (cost.madds + cost.mix_madds or 1):.1%}"
-        numbers = f"{total.params:,}", f"{madds:,}", share, f"{total.bytes_moved / 1e6:.2f}"
-        table.add_row(part or "without weights", *([spent] if times else []), *numbers)
+        sums = f"{total.params:,}", f"{madds:,}", share, f"{total.bytes_moved / 1e6:.2f}"
+        table.add_row(part or "without weights", *([spent] if times else []), *sums)
     console.print(table)
     console.print(cost.summary(), highlight=False, soft_wrap=True)
     if times:

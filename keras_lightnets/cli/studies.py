@@ -162,7 +162,7 @@ def rank_study(
     table = rich.table.Table("layer", "nonlinearity", caption=f"rank / output channels (published); all in {output}")
     for ratio in shown:
         table.add_column(f"{ratio:g}", justify="right")
-    cells = {}
+    cells: dict[tuple, list[str]] = {}
     for row in study["curves"]:
         if row["ratio"] in shown:
             published = "" if row["published"] is None else f" ({row['published']:.2f})"

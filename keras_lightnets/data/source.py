@@ -19,7 +19,7 @@ class Source(NamedTuple):
         check: function that raises a `UserError` naming the first record that cannot be read.
     """
 
-    count: int
+    count: int  # type: ignore[assignment]  # Not the method of tuples.
     ordered: Callable
     read: Callable
     check: Callable

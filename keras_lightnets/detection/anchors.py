@@ -61,7 +61,7 @@ def _on_grid(grid, sizes):
     return np.concatenate(both, axis=-1).reshape(-1, 4).astype("float32")
 
 
-def anchor_sizes(anchors: str | Sequence, maps: int) -> list:
+def anchor_sizes(anchors: str | Sequence[Sequence[Sequence[float]]], maps: int) -> list:
     """Returns the `(height, width)` of the anchors of each map, relative to the image.
 
     Args:
@@ -81,9 +81,9 @@ def anchor_sizes(anchors: str | Sequence, maps: int) -> list:
         ]
         return [first, *others]
     if anchors == "torchvision":
-        square, *others = _RATIOS
+        square, *oblong = _RATIOS
         sizes = [
-            [_shape(scale, square), _shape(math.sqrt(scale * larger), square), *(_shape(scale, r) for r in others)]
+            [_shape(scale, square), _shape(math.sqrt(scale * larger), square), *(_shape(scale, r) for r in oblong)]
             for scale, larger in zip(scales[:-1], scales[1:], strict=True)
         ]
         return [[tuple(min(side, 1.0) for side in size) for size in shapes] for shapes in sizes]

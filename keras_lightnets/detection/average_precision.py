@@ -63,7 +63,7 @@ class COCOMeanAP(keras.metrics.Metric):
 
     def reset_state(self) -> None:
         """Forgets all images."""
-        self._found = {}
+        self._found: dict = {}
         self._sized = True
 
     def update_state(self, y_true: dict, detections: dict) -> None:

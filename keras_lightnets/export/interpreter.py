@@ -19,7 +19,7 @@ _LEAST_RUNS, _MOST_RUNS = 10, 200
 # The largest networks take a second, and the child process two to start on a busy machine.
 _TRIAL_SECONDS = 120
 # The files, by path, size and time of writing, that this process wrote itself or that ran in a child process.
-_sound = set()
+_sound: set[tuple] = set()
 
 
 class TFLiteModel:

@@ -58,7 +58,8 @@ class _Gradients:
     where Keras limits what each replica found.
     """
 
-    coupled_decay, decayed = 0.0, frozenset()
+    coupled_decay: float = 0.0
+    decayed: frozenset = frozenset()
 
     def apply(self, grads, trainable_variables=None):
         replicas = tf.distribute.get_strategy().num_replicas_in_sync

@@ -40,8 +40,8 @@ def main():
         print(f"{name}: {last - first} files, {len(faults)} faults, {time.monotonic() - start:.0f} s", flush=True)
         # The same fault is found a hundred times: its texts differ in numbers and names.
         for _, alike in itertools.groupby(sorted(faults, key=_kind), _kind):
-            first, *others = alike
-            print(f"  --only {first.number} and {len(others)} like it: {first.what}", flush=True)
+            shown, *others = alike
+            print(f"  --only {shown.number} and {len(others)} like it: {shown.what}", flush=True)
         count += len(faults)
     sys.exit(bool(count))
 

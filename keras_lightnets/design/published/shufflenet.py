@@ -43,7 +43,7 @@ TABLES = {
             Row(
                 f"g = {groups}",
                 printed,
-                lambda groups=groups: (
+                lambda groups=groups: (  # type: ignore[misc]
                     *_stage_channels(groups),
                     madds_of_features(cost_of(kl.ShuffleNet, 224, groups=groups, alpha=1.0)),
                 ),

@@ -12,7 +12,7 @@ class Row(NamedTuple):
 
     name: str
     printed: tuple[str, ...]
-    count: Callable[[], tuple]
+    count: Callable[[], tuple]  # type: ignore[assignment]  # Not the method of tuples.
     why: str = ""
 
 

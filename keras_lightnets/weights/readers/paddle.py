@@ -3,6 +3,7 @@
 import io
 import math
 import pickle
+from typing import ClassVar
 
 import numpy as np
 
@@ -85,7 +86,7 @@ _STANDS_FOR = {
 class _Unpickler(pickle._Unpickler):
     """Makes plain containers and the two classes above, and calls nothing of the file's choice."""
 
-    dispatch = dict(pickle._Unpickler.dispatch)
+    dispatch: ClassVar[dict] = dict(pickle._Unpickler.dispatch)
 
     def find_class(self, module, name):
         if (module, name) not in _STANDS_FOR:
@@ -100,4 +101,4 @@ class _Unpickler(pickle._Unpickler):
 
     dispatch[pickle.BUILD[0]] = load_build
     # That of byte arrays makes one of the length that the file says before it reads.
-    dispatch[pickle.BYTEARRAY8[0]] = pickle._Unpickler.load_binbytes8
+    dispatch[pickle.BYTEARRAY8[0]] = dispatch[pickle.BINBYTES8[0]]
