@@ -199,6 +199,12 @@ def _huge(width, height):
     return _encoded("PNG")[:12] + header + struct.pack(">I", zlib.crc32(header)) + _encoded("PNG")[33:]
 
 
+def _wrong_checksum():
+    content = bytearray(_encoded("PNG", PHOTO.quantize(256)))
+    content[content.index(b"IEND") - 5] ^= 1
+    return bytes(content)
+
+
 def _postscript():
     return b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n"
 
@@ -208,13 +214,14 @@ BROKEN = {
     "empty.jpg": (b"", "is empty"),
     "text.jpg": (b"no image", "is not an image that can be read"),
     "cut.jpg": (_noise("JPEG")[:2000], "cannot be read (image file is truncated"),
-    "cut.png": (_noise("PNG")[:5000], "cannot be read (image file is truncated"),
+    "cut.png": (_noise("PNG")[:5000], "cannot be read (Truncated"),
     "cut.gif": (_noise("GIF")[:2000], "cannot be read"),
     "cut.bmp": (_noise("BMP")[:5000], "cannot be read"),
     "cut.tif": (_noise("TIFF")[:5000], "cannot be read"),
     "cut.webp": (_noise("WEBP")[:1000], "cannot be read"),
     "damaged.jpg": (_noise("JPEG").replace(b"\xff\xda", b"\xff\xd0"), "cannot be read"),
     "damaged.png": (_noise("PNG").replace(b"IDAT", b"IDAT\0\0\0", 1), "cannot be read"),
+    "checksum.png": (_wrong_checksum(), "cannot be read (broken PNG file"),
     "avif.jpg": (_zeroed_avif(), "cannot be read"),
     "dds.png": (_encoded("DDS")[:80] + bytes(4) + _encoded("DDS")[84:], "cannot be read"),
     "postscript.jpg": (_postscript(), "is not an image that can be read"),

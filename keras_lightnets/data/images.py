@@ -200,12 +200,16 @@ def _by_pillow(content):
     # Not `catch_warnings`, which threads must not share.
     warnings.filterwarnings("ignore", module=r"PIL\.")
     try:
-        with Image.open(io.BytesIO(content), formats=_formats()) as image:
+        formats = _formats()
+        with Image.open(io.BytesIO(content), formats=formats) as image:
             if image.width * image.height > MOST_PIXELS:
                 raise BadImageError(
                     f"has {image.width}x{image.height} pixels; at most {MOST_PIXELS / 1e6:.0f} million are read. "
                     "Scale it down."
                 )
+            # Of PNG files, whose last checksums Pillow does not look at otherwise.
+            image.verify()
+        with Image.open(io.BytesIO(content), formats=formats) as image:
             return np.asarray(_rgb(image))
     except BadImageError:
         raise
@@ -239,7 +243,7 @@ def _rgb(image):
 
 def _grey(image, stored):
     """Returns an image of 12 or 16 bits as one of 8 bits."""
-    pixels, white = np.asarray(image).astype("uint16"), 4095 if "I;12" in stored else 65535
+    pixels, white = np.asarray(image).astype("uint16", copy=False), 4095 if "I;12" in stored else 65535
     # The other formats do not say how many of the 16 bits are used.
     if white == 65535 and image.format != "PPM":
         _check_brightest(pixels.max(), white)
@@ -247,7 +251,8 @@ def _grey(image, stored):
     if image.format == "TIFF" and image.tag_v2.get(_PHOTOMETRIC) == 0:
         scaled = scaled[::-1]
     grey = scaled[pixels]
-    grey[pixels == image.info.get("transparency", -1)] = 255
+    if "transparency" in image.info:
+        grey[pixels == image.info["transparency"]] = 255
     return Image.fromarray(grey)
 
 
