@@ -1,6 +1,7 @@
 """The features of a network at several resolutions, for detection and segmentation."""
 
 import re
+from collections.abc import Iterable
 
 import keras
 
@@ -19,7 +20,7 @@ class FeaturePyramid(keras.Model):
         return dict(self.output)
 
 
-def feature_pyramid(model, levels=(2, 3, 4, 5)):
+def feature_pyramid(model: keras.Model, levels: Iterable[int] = (2, 3, 4, 5)) -> FeaturePyramid:
     """Cuts a network into a model that returns its features at several strides.
 
     The features of level k are the output of the last block with stride 2**k, counted from the input of `model`. Layers
@@ -44,12 +45,12 @@ def feature_pyramid(model, levels=(2, 3, 4, 5)):
     {'P3': (None, 8, 8, 12), 'P5': (None, 2, 2, 384)}
     """
     available = pyramid_levels(model)
-    levels = tuple(levels) if isinstance(levels, list | tuple | range | set) else (levels,)
-    missing = [level for level in levels if level not in available]
-    if missing or not levels:
-        raise ValueError(f"`levels` must be among {tuple(available)} for {model.name}. Received: levels={levels}")
+    chosen = tuple(levels) if isinstance(levels, list | tuple | range | set) else (levels,)
+    missing = [level for level in chosen if level not in available]
+    if missing or not chosen:
+        raise ValueError(f"`levels` must be among {tuple(available)} for {model.name}. Received: levels={chosen}")
     return FeaturePyramid(
-        model.input, {f"P{level}": available[level] for level in sorted(levels)}, name=f"{model.name}_pyramid"
+        model.input, {f"P{level}": available[level] for level in sorted(chosen)}, name=f"{model.name}_pyramid"
     )
 
 

@@ -4,6 +4,8 @@ A 3x3 stem, inverted bottlenecks of MobileNetV2 with any channels after each, a 
 images are small, so the stem keeps their size. Input RGB pixels scaled to [-1, 1].
 """
 
+from collections.abc import Sequence
+
 import keras
 from keras import layers
 
@@ -37,17 +39,17 @@ def _checked(channels, downsample, activation):
 
 
 def BottleneckNet(
-    channels,
-    downsample=None,
-    expansion=6,
-    activation="relu6",
-    stem=16,
-    features=1024,
-    input_shape=(32, 32, 3),
-    classes=10,
-    classifier_activation="softmax",
-    name="bottleneck_net",
-):
+    channels: Sequence[int],
+    downsample: Sequence[int] | None = None,
+    expansion: int = 6,
+    activation: str = "relu6",
+    stem: int = 16,
+    features: int = 1024,
+    input_shape: tuple[int, int, int] = (32, 32, 3),
+    classes: int = 10,
+    classifier_activation: str | None = "softmax",
+    name: str = "bottleneck_net",
+) -> keras.Model:
     """A network of inverted bottlenecks, for small images.
 
     Args:
@@ -111,15 +113,15 @@ def _block(x, filters, stride, expansion, activation, name):
 
 
 def bottleneck_net_cost(
-    channels,
-    downsample=None,
-    expansion=6,
-    activation="relu6",
-    stem=16,
-    features=1024,
-    input_shape=(32, 32, 3),
-    classes=10,
-):
+    channels: Sequence[int],
+    downsample: Sequence[int] | None = None,
+    expansion: int = 6,
+    activation: str = "relu6",
+    stem: int = 16,
+    features: int = 1024,
+    input_shape: tuple[int, int, int] = (32, 32, 3),
+    classes: int = 10,
+) -> Cost:
     """Counts a `BottleneckNet` without building it; thousands a second.
 
     Args:

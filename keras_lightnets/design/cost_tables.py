@@ -53,7 +53,7 @@ class CheckedTable(NamedTuple):
         return {**self._asdict(), "rows": rows}
 
 
-def cost_table(name):
+def cost_table(name: str) -> CheckedTable:
     """Counts a published cost table again.
 
     A printed figure agrees with the count if the count rounds to it, or is cut off to it at its last digit.

@@ -1,9 +1,11 @@
 """ReXNet's analysis of what widens the features of a network (Han et al., CVPR 2021, Table 2)."""
 
+import os
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from rich.console import Console
 
 from keras_lightnets.design.bottleneck_net import bottleneck_net_cost
 from keras_lightnets.design.trials import Trials
@@ -32,7 +34,15 @@ _ROWS = (
 )
 
 
-def factor_analysis(output, data, max_madds, training=Training(), features=1024, workers=None, console=None):  # noqa: B008
+def factor_analysis(
+    output: str | os.PathLike,
+    data: str,
+    max_madds: int,
+    training: Training = Training(),
+    features: int = 1024,
+    workers: int | None = None,
+    console: Console | None = None,
+) -> dict:
     """Trains networks of two inverted bottlenecks that differ in one factor from one to the next.
 
     Each network is as wide as the multiply-adds allow; the paper does not say how wide its networks are, so that the

@@ -11,7 +11,7 @@ class Cost(NamedTuple):
     params: int
 
 
-def convolution(side, kernel, channels, filters, groups=1):
+def convolution(side: int, kernel: int, channels: int, filters: int, groups: int = 1) -> Cost:
     """A convolution to `side` x `side` pixels: K * K * M / G * N * F * F (MobileNet, equation 2; ShuffleNet, 3.1).
 
     Args:
@@ -39,7 +39,9 @@ def convolution(side, kernel, channels, filters, groups=1):
     return Cost(side * side * params, params)
 
 
-def depthwise_separable(side, kernel, channels, filters, alpha=1.0, rho=1.0):
+def depthwise_separable(
+    side: int, kernel: int, channels: int, filters: int, alpha: float = 1.0, rho: float = 1.0
+) -> Cost:
     """A depthwise and a 1x1 convolution: (K * K * aM + aM * aN) * rF * rF (MobileNet, equations 5 to 7).
 
     Next to `convolution` it costs 1 / N + 1 / K**2.
@@ -64,7 +66,7 @@ def depthwise_separable(side, kernel, channels, filters, alpha=1.0, rho=1.0):
     return _sum(convolution(side, kernel, channels, channels, channels), convolution(side, 1, channels, filters))
 
 
-def inverted_residual(side, channels, filters, expansion, kernel=3):
+def inverted_residual(side: int, channels: int, filters: int, expansion: int, kernel: int = 3) -> Cost:
     """An inverted residual of stride 1: t * M * (M + K * K + N) * F * F (MobileNetV2, section 3.3).
 
     Args:
@@ -86,7 +88,7 @@ def inverted_residual(side, channels, filters, expansion, kernel=3):
     return _sum(convolution(side, 1, channels, wide), depthwise_separable(side, kernel, wide, filters))
 
 
-def bottleneck(side, channels, middle, groups=1):
+def bottleneck(side: int, channels: int, middle: int, groups: int = 1) -> Cost:
     """A residual bottleneck of stride 1: (2 * C * m + 9 * m * m / g) * F * F (ResNet, and ResNeXt with groups).
 
     Args:
@@ -107,7 +109,7 @@ def bottleneck(side, channels, middle, groups=1):
     return _sum(squeeze, convolution(side, 3, middle, middle, groups), expand)
 
 
-def shufflenet_unit(side, channels, middle, groups):
+def shufflenet_unit(side: int, channels: int, middle: int, groups: int) -> Cost:
     """A ShuffleNet unit of stride 1: (2 * C * m / g + 9 * m) * F * F (ShuffleNet, section 3.2).
 
     Args:
@@ -128,7 +130,7 @@ def shufflenet_unit(side, channels, middle, groups):
     return _sum(squeeze, convolution(side, 3, middle, middle, middle), convolution(side, 1, middle, channels, groups))
 
 
-def micro_groups(channels, reduction):
+def micro_groups(channels: int, reduction: int) -> float:
     """Groups G = sqrt(C / R) that join every output to every input exactly once (MicroNet).
 
     Of C outputs each sees C / (R * G) hidden channels, and each of those C / G inputs: C * C / (R * G * G) paths, one
@@ -149,7 +151,7 @@ def micro_groups(channels, reduction):
     return math.sqrt(channels / reduction)
 
 
-def micro_factorized_pointwise(side, channels, reduction, groups):
+def micro_factorized_pointwise(side: int, channels: int, reduction: int, groups: int) -> Cost:
     """Two grouped 1x1 convolutions over C / R hidden channels: 2 * C * C / (R * G) * F * F (MicroNet).
 
     Args:
@@ -170,7 +172,7 @@ def micro_factorized_pointwise(side, channels, reduction, groups):
     return _sum(convolution(side, 1, channels, hidden, groups), convolution(side, 1, hidden, channels, groups))
 
 
-def micro_factorized_depthwise(side, kernel, channels):
+def micro_factorized_depthwise(side: int, kernel: int, channels: int) -> Cost:
     """A K x 1 and a 1 x K depthwise convolution of stride 1: 2 * K * C * F * F (MicroNet).
 
     Args:

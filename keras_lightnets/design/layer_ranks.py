@@ -2,11 +2,14 @@
 
 import csv
 import dataclasses
+import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import rich.console
 import rich.progress
+from rich.console import Console
 
 from keras_lightnets.design.correlation import rank_correlation
 from keras_lightnets.design.random_layers import LAYERS, NONLINEARITIES, RandomLayer, RankChoices
@@ -21,15 +24,15 @@ _PUBLISHED = Path(__file__).with_name("rank_curves.csv")
 
 
 def rank_study(
-    output,
-    layers=LAYERS,
-    nonlinearities=tuple(NONLINEARITIES),
-    ratios=RATIOS,
-    networks=100,
-    choices=RankChoices(),  # noqa: B008
-    seed=0,
-    console=None,
-):
+    output: str | os.PathLike,
+    layers: Sequence[str] = LAYERS,
+    nonlinearities: Sequence[str] = tuple(NONLINEARITIES),
+    ratios: Sequence[float] = RATIOS,
+    networks: int = 100,
+    choices: RankChoices = RankChoices(),
+    seed: int = 0,
+    console: Console | None = None,
+) -> dict:
     """Measures the rank of the output of random layers against the ratio of their input and output channels.
 
     For each layer and ratio, `networks` layers of random width, weights and input are drawn; the same ones meet each
@@ -65,8 +68,8 @@ def rank_study(
     for name, given, known in (("layers", layers, LAYERS), ("nonlinearities", nonlinearities, NONLINEARITIES)):
         if wrong := [value for value in given if value not in known]:
             raise UserError(f"`{name}` must be among {', '.join(known)}. Received: {wrong[0]!r}")
-    if wrong := [ratio for ratio in ratios if not 0 < ratio <= 1]:
-        raise UserError(f"`ratios` must be in (0, 1]. Received: {wrong[0]}")
+    if outside := [ratio for ratio in ratios if not 0 < ratio <= 1]:
+        raise UserError(f"`ratios` must be in (0, 1]. Received: {outside[0]}")
     if networks < 1:
         raise UserError(f"`networks` must be at least 1. Received: networks={networks}")
     output, published = Path(output), _published()

@@ -1,5 +1,6 @@
 """Rank of a network's features: how many directions of channel space they use, and how evenly."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import keras
@@ -38,7 +39,13 @@ def numerical_rank(singular_values, shape, dtype, tolerance=None):
     return int((singular_values > singular_values.max() * tolerance).sum())
 
 
-def feature_rank(model, images, layers=None, batch_size=8, tolerance=None):
+def feature_rank(
+    model: keras.Model,
+    images: np.ndarray,
+    layers: Sequence[str] | None = None,
+    batch_size: int = 8,
+    tolerance: float | None = None,
+) -> list[FeatureRank]:
     """Measures the singular values of the layers of a model on images.
 
     Args:

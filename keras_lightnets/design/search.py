@@ -1,8 +1,11 @@
 """ReXNet's search for the channels of a network (Han et al., CVPR 2021, section 3.3, https://arxiv.org/abs/2007.00992)."""
 
 import math
+import os
+from typing import Any
 
 import numpy as np
+from rich.console import Console
 
 from keras_lightnets.design.piecewise import Limits, Space
 from keras_lightnets.design.search_report import report
@@ -16,20 +19,20 @@ _PARENTS = 0.25
 
 
 def channel_search(
-    output,
-    data,
-    max_params,
-    max_madds,
-    blocks=5,
-    candidates=40,
-    method="random",
-    population=10,
-    training=Training(),  # noqa: B008
-    spend=0.9,
-    workers=None,
-    console=None,
-    **network,
-):
+    output: str | os.PathLike,
+    data: str,
+    max_params: int,
+    max_madds: int,
+    blocks: int = 5,
+    candidates: int = 40,
+    method: str = "random",
+    population: int = 10,
+    training: Training = Training(),
+    spend: float = 0.9,
+    workers: int | None = None,
+    console: Console | None = None,
+    **network: Any,
+) -> dict:
     """Searches for the channels of a `BottleneckNet` under limits of cost.
 
     Channels are a piecewise-linear function of the block. Each candidate is as wide as the limits allow, and is
@@ -83,7 +86,8 @@ def channel_search(
     settings |= {"population": population, **network}
     trials = Trials(output, data, training, settings)
     space = Space(blocks, Limits(max_params, max_madds, spend), **network, **trials.image)
-    shapes, results = {}, {}
+    shapes: dict[tuple, object] = {}
+    results: dict[tuple, dict] = {}
     while len(shapes) < candidates:
         count = candidates if method == "random" else min(population, candidates - len(shapes))
         random = np.random.default_rng([training.seed, len(shapes)])

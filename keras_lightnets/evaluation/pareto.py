@@ -1,10 +1,13 @@
 """All networks by published accuracy and cost: the table and the picture that a choice starts from."""
 
 import fnmatch
+import os
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import rich.console
+from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from keras_lightnets.applications.catalog import find_model, list_models
@@ -19,7 +22,7 @@ _COSTS = ("madds", "params", "latency_ms")
 _RUNS = 100
 
 
-def compare_costs(names, output, console=None):
+def compare_costs(names: Sequence[str], output: str | os.PathLike, console: Console | None = None) -> list[dict]:
     """Puts networks side by side: published top-1 against multiply-adds, parameters and latency on this machine.
 
     Every network is converted to TFLite, float32, with random weights, and timed on one thread; the latency is the

@@ -1,8 +1,11 @@
 """Export to SavedModel."""
 
 import dataclasses
+import os
 from pathlib import Path
 
+import keras
+import numpy as np
 import tensorflow as tf
 
 from keras_lightnets.errors import UserError
@@ -10,12 +13,14 @@ from keras_lightnets.export.checks import image_model
 from keras_lightnets.export.detectors import deployed
 from keras_lightnets.export.images import random_samples
 from keras_lightnets.export.judging import check_file
-from keras_lightnets.export.verification import Reference
+from keras_lightnets.export.verification import Reference, Report
 from keras_lightnets.files import replacing, write_json
 from keras_lightnets.quiet import quiet
 
 
-def to_saved_model(model, path, samples=None, labels=None):
+def to_saved_model(
+    model: keras.Model, path: str | os.PathLike, samples: np.ndarray | None = None, labels: np.ndarray | None = None
+) -> Report:
     """Writes a SavedModel with a `serve` endpoint for any batch size, runs it, and compares it with the Keras model.
 
     Args:

@@ -3,8 +3,14 @@
 import dataclasses
 import functools
 import math
+import os
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
 
 from keras_lightnets.errors import UserError
 from keras_lightnets.export.checks import (
@@ -29,7 +35,7 @@ from keras_lightnets.export.images import check_data, random_samples
 from keras_lightnets.export.interpreter import vouch_for
 from keras_lightnets.export.judging import check_file, check_fused
 from keras_lightnets.export.outliers import without_outliers
-from keras_lightnets.export.verification import Reference
+from keras_lightnets.export.verification import Reference, Report
 from keras_lightnets.files import add_metadata, replacing, write_json
 from keras_lightnets.graph import calls
 from keras_lightnets.layers.quantized import is_quantize_aware
@@ -39,16 +45,16 @@ _KNOWN = (*QUANTIZATIONS, "int16x8")
 
 
 def to_tflite(
-    model,
-    path,
-    quantization=None,
-    representative_data=None,
-    samples=None,
-    labels=None,
-    metadata=None,
-    float_io=False,
-    keep_float=(),
-):
+    model: keras.Model,
+    path: str | os.PathLike,
+    quantization: str | None = None,
+    representative_data: Any = None,
+    samples: np.ndarray | None = None,
+    labels: np.ndarray | None = None,
+    metadata: dict | None = None,
+    float_io: bool = False,
+    keep_float: Iterable[str] = (),
+) -> Report:
     """Writes a `.tflite` file, runs it in the LiteRT interpreter, and compares it with the Keras model.
 
     A file that says something else than the model is not written. Before any quantization the inference graph, and

@@ -1,5 +1,6 @@
 """Does the exported file say what the Keras model says?"""
 
+import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -55,7 +56,13 @@ class Report:
         return asdict(self)
 
 
-def verify(path, model, samples, labels=None, quantization=None):
+def verify(
+    path: str | os.PathLike,
+    model: keras.Model,
+    samples: np.ndarray,
+    labels: np.ndarray | None = None,
+    quantization: str | None = None,
+) -> Report:
     """Runs an exported file and the Keras model on the same images and compares the outputs.
 
     Args:

@@ -58,7 +58,7 @@ def pruning_shares(model, sparsity):
     return shares
 
 
-def sparsity(model):
+def sparsity(model: keras.Model) -> float:
     """Returns the share of zeros among the weights of a model that pruning counts."""
     chosen = prunable(model)
     kernels = [keras.ops.convert_to_numpy(v) for v in model.variables if v.path in chosen]

@@ -1,5 +1,8 @@
 """What int8 costs, layer by layer."""
 
+from collections.abc import Callable
+from typing import Any
+
 import keras
 import numpy as np
 
@@ -13,7 +16,9 @@ from keras_lightnets.optimization.placement import place
 _BATCH = 64
 
 
-def layer_errors(model, representative_data, advance=lambda: None):
+def layer_errors(
+    model: keras.Model, representative_data: Any, advance: Callable[[], object] = lambda: None
+) -> list[dict]:
     """Measures how far the outputs move when one layer alone is rounded to int8, its weights and what it gives.
 
     Args:

@@ -1,6 +1,7 @@
 """From a checkpoint of others to files that our builders load anywhere, checked and with a card."""
 
 import hashlib
+import os
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +36,7 @@ Check: {check}
 """
 
 
-def convert(source, model, output):
+def convert(source: str | os.PathLike, model: str, output: str | os.PathLike) -> dict:
     """Converts a weights file.
 
     Args:

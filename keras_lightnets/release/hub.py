@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import keras
@@ -51,8 +52,17 @@ Licence: {licence}.
 
 
 def push_to_hub(
-    model, repo_id, name, licence, source, datasets=(), metrics=None, labels=None, private=False, token=None
-):
+    model: keras.Model,
+    repo_id: str,
+    name: str,
+    licence: str,
+    source: str,
+    datasets: Sequence[str] = (),
+    metrics: dict | None = None,
+    labels: Sequence[str] | None = None,
+    private: bool = False,
+    token: str | None = None,
+) -> str:
     """Uploads a model with a full card; creates the repository where it does not exist.
 
     Args:
@@ -90,7 +100,7 @@ def push_to_hub(
     return str(commit.commit_url)
 
 
-def from_hub(repo_id, revision=None, token=None):
+def from_hub(repo_id: str, revision: str | None = None, token: str | None = None) -> keras.Model:
     """Returns the model of a repository that `push_to_hub` made, downloaded unless it is in the cache.
 
     Args:

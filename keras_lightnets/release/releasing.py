@@ -1,6 +1,7 @@
 """Finished runs among the released models."""
 
 import hashlib
+import os
 import shutil
 from pathlib import Path
 
@@ -72,7 +73,7 @@ def _identity(config):
     }
 
 
-def release(run, folder, data):
+def release(run: str | os.PathLike, folder: str | os.PathLike, data: str) -> Path:
     """Adds a finished run of `train` to a folder of released models.
 
     A folder of the run's name gets the weights in float16, measured on the test images as they are loaded from that

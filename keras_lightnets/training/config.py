@@ -7,6 +7,7 @@ import re
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from keras_lightnets.applications.catalog import find_model
 from keras_lightnets.errors import UserError
@@ -151,12 +152,12 @@ class Config:
         return self.learning_rate * self.batch_size / self.base_batch
 
 
-def recipes():
+def recipes() -> list[str]:
     """Returns the names of the recipes in the package, sorted."""
     return sorted(path.stem for path in RECIPES.glob("*.toml"))
 
 
-def load_recipe(name, **overrides):
+def load_recipe(name: str, **overrides: Any) -> Config:
     """Reads a recipe.
 
     Args:

@@ -3,6 +3,8 @@
 import contextlib
 import dataclasses
 
+from rich.console import Console
+
 from keras_lightnets.data.decoding import decode
 from keras_lightnets.data.folder import read_folder
 from keras_lightnets.data.source import Data, arrays
@@ -12,6 +14,7 @@ from keras_lightnets.training.checkpoint import Checkpoint
 from keras_lightnets.training.classification import Classification
 from keras_lightnets.training.config import Config
 from keras_lightnets.training.distribution import distribute
+from keras_lightnets.training.options import Options
 from keras_lightnets.training.progress import Progress
 from keras_lightnets.training.report import finished_report, read_report
 from keras_lightnets.training.run import Phase, Run, complete
@@ -24,7 +27,7 @@ _PHASES = {
 }
 
 
-def finetune(options, resume=False, console=None):
+def finetune(options: Options, resume: bool = False, console: Console | None = None) -> dict:
     """Trains a classifier on a folder of images, exports it, and verifies every exported file on held-out images.
 
     With `weights`, a new head is trained first on the frozen backbone, then all layers; batch normalisation keeps its

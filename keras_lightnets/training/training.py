@@ -2,19 +2,23 @@
 
 import contextlib
 import importlib
+import os
+
+from rich.console import Console
 
 from keras_lightnets.data.opening import open_data
 from keras_lightnets.errors import UserError
 from keras_lightnets.training import models
 from keras_lightnets.training.checkpoint import Checkpoint
 from keras_lightnets.training.classification import Classification
+from keras_lightnets.training.config import Config
 from keras_lightnets.training.distribution import distribute
 from keras_lightnets.training.progress import Progress
 from keras_lightnets.training.report import finished_report, read_report
 from keras_lightnets.training.run import Phase, Run, complete
 
 
-def train(config, console=None, release=None):
+def train(config: Config, console: Console | None = None, release: str | os.PathLike | None = None) -> dict | None:
     """Trains a network, exports it, and verifies every exported file on the test images.
 
     A run that was interrupted, at any moment, goes on when it is started again with the same configuration; on one CPU

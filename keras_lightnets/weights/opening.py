@@ -22,7 +22,7 @@ class Source(NamedTuple):
         classes: number of classes of weights that were given by name, else None.
     """
 
-    path: str
+    path: str | os.PathLike
     builder: str
     tensors: Tensors
     layout: Layout | None

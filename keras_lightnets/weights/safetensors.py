@@ -1,6 +1,7 @@
 """Weights of any model in a `.safetensors` file."""
 
 import json
+import os
 
 import keras
 import numpy as np
@@ -12,7 +13,7 @@ from keras_lightnets.weights.opening import Source
 from keras_lightnets.weights.readers import read
 
 
-def save_safetensors(model, path):
+def save_safetensors(model: keras.Model, path: str | os.PathLike) -> None:
     """Writes the weights of a model under the paths of its variables, whole or not at all.
 
     Args:
@@ -46,7 +47,7 @@ def save_safetensors(model, path):
         safetensors.numpy.save_file(arrays, temporary, metadata)
 
 
-def load_safetensors(model, path):
+def load_safetensors(model: keras.Model, path: str | os.PathLike) -> None:
     """Gives any model the weights that `save_safetensors` wrote of one with the same variables.
 
     Args:

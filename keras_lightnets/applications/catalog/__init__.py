@@ -74,7 +74,7 @@ def records(family: Family) -> tuple[ModelRecord, ...]:
     )
 
 
-def list_weights(builder: str | None = None, **arguments) -> tuple[WeightRecord, ...]:
+def list_weights(builder: str | None = None, **arguments: object) -> tuple[WeightRecord, ...]:
     """Lists the weight sets that are known, without downloading any.
 
     Args:
