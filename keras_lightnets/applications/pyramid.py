@@ -122,7 +122,7 @@ def _levels(model, pattern, first=False):
 
 def strides_of(model):
     """Returns the dict from the tensors of a functional `model` to their stride along height and width."""
-    strides = {tensor: (1, 1) for tensor in model.inputs}
+    strides = dict.fromkeys(model.inputs, (1, 1))
     for call in graph.calls(model):
         # Branches that meet have one stride; a squeeze-excite has lost its height and width, but keeps the stride here.
         height, width = (max(sides) for sides in zip(*(strides[source] for source in call.inputs), strict=True))

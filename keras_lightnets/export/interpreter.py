@@ -78,7 +78,7 @@ class TFLiteModel:
     def operators(self):
         """Names of the operators, those inside a delegate too; each `DELEGATE` is one partition."""
         # The public interface has no list of operators.
-        return [operator["op_name"] for operator in self._interpreter._get_ops_details()]
+        return [operator["op_name"] for operator in self._interpreter._get_ops_details()]  # noqa: SLF001
 
     def predict(self, images):
         """Returns float32 outputs for float images `(batch, height, width, channels)`.

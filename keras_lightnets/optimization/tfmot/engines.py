@@ -165,7 +165,7 @@ class Quantization(_Engine):
     def _ranges(self):
         for _, wrapped, operation in self._wrapped:
             if _is_learned_range(operation):
-                learned = wrapped._output_quantizer_vars
+                learned = wrapped._output_quantizer_vars  # noqa: SLF001
                 yield learned["min_var"], operation.minimum
                 yield learned["max_var"], operation.maximum
 

@@ -83,10 +83,10 @@ _STANDS_FOR = {
 
 
 # The one in Python: that in C reserves as much memory as a file says.
-class _Unpickler(pickle._Unpickler):
+class _Unpickler(pickle._Unpickler):  # noqa: SLF001
     """Makes plain containers and the two classes above, and calls nothing of the file's choice."""
 
-    dispatch: ClassVar[dict] = dict(pickle._Unpickler.dispatch)
+    dispatch: ClassVar[dict] = dict(pickle._Unpickler.dispatch)  # noqa: SLF001
 
     def find_class(self, module, name):
         if (module, name) not in _STANDS_FOR:
