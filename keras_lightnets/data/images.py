@@ -54,7 +54,13 @@ def _formats():
     return [kind for kind in Image.OPEN if kind not in _NOT_READ]
 
 
-def read_image(path):
+@tf.function(input_signature=[tf.TensorSpec((), tf.string)])
+def _decode_whole(content):
+    with tf.device("CPU"):
+        return decode_window(content, lambda shape: tf.stack([0, 0, shape[0], shape[1]]))
+
+
+def read_image(path, decode=_decode_whole):
     """Reads an image file of any kind.
 
     The orientation that a camera noted is applied and transparent pixels are laid on white. Grey, palette, CMYK and
@@ -62,9 +68,11 @@ def read_image(path):
 
     Args:
         path: str or Path of a file with one of `suffixes()`.
+        decode: function from the content of the file, bytes, to a tensor, such as a `tf.function` that decodes a
+            window. Defaults to one that decodes the whole image.
 
     Returns:
-        A uint8 array `(height, width, 3)`, pixel values 0-255.
+        A uint8 array `(height, width, 3)`, pixel values 0-255; or what `decode` returns, as an array.
 
     Raises:
         BadImageError: names the file if it is missing, empty, truncated, damaged or no image, has more than
@@ -74,20 +82,19 @@ def read_image(path):
     if not path.is_file():
         raise BadImageError(f"{path} {'is not a file' if path.exists() else 'does not exist'}.")
     try:
-        return decode_image(path.read_bytes())
+        return decode_image(path.read_bytes(), decode)
     except OSError as error:
         raise BadImageError(f"{path} cannot be read ({error.strerror}).") from error
     except BadImageError as error:
         raise BadImageError(f"{path} {error}") from error
 
 
-def decode_image(content):
+def decode_image(content, decode=_decode_whole):
     """Returns the pixels of an encoded image, bytes, as `read_image` does; a `BadImageError` without its name."""
     if not content:
         raise BadImageError("is empty.")
     try:
-        with tf.device("CPU"):
-            return _decode_whole(content).numpy()
+        return decode(content).numpy()
     except tf.errors.OpError as error:
         # It knows best what is wrong.
         _by_pillow(content)
@@ -95,7 +102,10 @@ def decode_image(content):
 
 
 def decode_window(content, window):
-    """Decodes a window of an encoded image in a graph: the same pixels that the whole image has there.
+    """Decodes a window of an encoded image in a graph.
+
+    Its pixels are those of the whole image, but for the colours of the outermost columns in JPEG files, which lack the
+    columns beside them to be interpolated from.
 
     Args:
         content: scalar string tensor.
@@ -107,15 +117,10 @@ def decode_window(content, window):
 
     def jpeg():
         shape = tf.image.extract_jpeg_shape(content)
-        small = tf.reduce_prod(tf.cast(shape[:2], tf.int64)) <= MOST_PIXELS
-        # Only the wanted part is decoded, and so much beside it as its first and last columns are interpolated from.
-        top, left, height, width = tf.unstack(window(shape))
-        begin, end = tf.maximum(left - 4, 0), tf.minimum(left + width + 4, shape[1])
-        part = tf.stack([top, begin, height, end - begin])
-        with tf.control_dependencies([tf.debugging.Assert(small, [shape])]):
-            # The accurate method is the one that Pillow uses.
-            pixels = tf.image.decode_and_crop_jpeg(content, part, channels=3, dct_method="INTEGER_ACCURATE")
-        return pixels[:, left - begin : left - begin + width]
+        # An empty window is an error.
+        part = tf.where(shape[0] <= MOST_PIXELS // shape[1], window(shape), 0)
+        # Only the wanted part is decoded. The accurate method is the one that Pillow uses.
+        return tf.image.decode_and_crop_jpeg(content, part, channels=3, dct_method="INTEGER_ACCURATE")
 
     def png():
         return cut(tf.io.decode_png(content, channels=3), window)
@@ -124,12 +129,14 @@ def decode_window(content, window):
         pixels = tf.numpy_function(_by_pillow, [content], tf.uint8, stateful=False)
         return cut(tf.ensure_shape(pixels, (None, None, 3)), window)
 
-    return tf.switch_case(_kind(content), [jpeg, png, other])
-
-
-@tf.function(input_signature=[tf.TensorSpec((), tf.string)])
-def _decode_whole(content):
-    return decode_window(content, lambda shape: tf.stack([0, 0, shape[0], shape[1]]))
+    # Nearly all files are known by their first bytes; a call of Python takes as long as a small image.
+    head = tf.strings.substr(content, 0, _HEAD)
+    is_whole = tf.strings.substr(content, -2, 2) == b"\xff\xd9"
+    return tf.cond(
+        tf.strings.regex_full_match(head, _COMMON_JPEG) & is_whole,
+        jpeg,
+        lambda: tf.switch_case(_kind(content, head), [jpeg, png, other]),
+    )
 
 
 def cut(image, window):
@@ -138,18 +145,15 @@ def cut(image, window):
     return image[top : top + height, left : left + width]
 
 
-def _kind(content):
+def _kind(content, head):
     """Returns `_JPEG` or `_PNG` for files that TensorFlow decodes to the pixels that Pillow shows, else `_OTHER`."""
-    # Nearly all files are known by their first bytes; a call of Python takes as long as a small image.
-    head, length = tf.strings.substr(content, 0, _HEAD), tf.strings.length(content)
-    tail = tf.strings.substr(content, tf.maximum(length - _TAIL, 0), _TAIL)
-    is_jpeg = tf.strings.regex_full_match(head, _COMMON_JPEG) & (tf.strings.substr(tail, -2, 2) == b"\xff\xd9")
-
-    def others():
-        is_png = tf.strings.regex_full_match(head, _COMMON_PNG) & ~tf.strings.regex_full_match(tail, _PNG_NOTES)
-        return tf.cond(is_png, lambda: _PNG, lambda: tf.numpy_function(_rare_kind, [content], tf.int32, stateful=False))
-
-    return tf.ensure_shape(tf.cond(is_jpeg, lambda: _JPEG, others), ())
+    tail = tf.strings.substr(content, tf.maximum(tf.strings.length(content) - _TAIL, 0), _TAIL)
+    kind = tf.cond(
+        tf.strings.regex_full_match(head, _COMMON_PNG) & ~tf.strings.regex_full_match(tail, _PNG_NOTES),
+        lambda: _PNG,
+        lambda: tf.numpy_function(_rare_kind, [content], tf.int32, stateful=False),
+    )
+    return tf.ensure_shape(kind, ())
 
 
 def _rare_kind(content):

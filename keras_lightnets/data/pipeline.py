@@ -5,7 +5,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from keras_lightnets.data.augmentation import BatchAugmentation, RandAugment, fold, random_crop
-from keras_lightnets.data.windows import central_square, show
+from keras_lightnets.data.windows import show, show_square
 from keras_lightnets.errors import UserError
 from keras_lightnets.preprocessing import Preprocessing
 
@@ -110,7 +110,7 @@ def evaluation_batches(source, classes, evaluation, pipelines=1, pipeline=0, bat
     total = evaluation_steps(source, evaluation.batch_size) * evaluation.batch_size
 
     def example(i, record):
-        image = show(source.read(record[0]), evaluation.size, lambda shape: central_square(shape, evaluation.crop))
+        image = show_square(source.read(record[0]), evaluation.size, evaluation.crop)
         weight = tf.cast(i < source.count, tf.float32)
         return evaluation.preprocessing(image), tf.one_hot(record[1], classes), weight
 

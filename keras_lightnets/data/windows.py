@@ -13,7 +13,7 @@ def central_square(shape, share):
 
 
 def show(image, size, window):
-    """Returns a window of an image, scaled with antialiasing and rounded to whole numbers, as a camera gives them.
+    """Returns a window of an image, scaled with antialiasing.
 
     Args:
         image: scalar string tensor of an encoded image, or uint8 pixels `(height, width, 3)`.
@@ -25,7 +25,12 @@ def show(image, size, window):
     """
     part = decode_window(image, window) if image.dtype == tf.string else cut(image, window)
     scaled = tf.image.resize(part, (size, size), antialias=True)
-    return tf.ensure_shape(tf.round(tf.cast(scaled, tf.float32)), (size, size, 3))
+    return tf.ensure_shape(tf.cast(scaled, tf.float32), (size, size, 3))
+
+
+def show_square(image, size, share):
+    """Returns `show` of the central square in whole numbers, as a camera gives them: what networks are evaluated on."""
+    return tf.round(show(image, size, lambda shape: central_square(shape, share)))
 
 
 def load_square(path, size, share=1.0):
@@ -42,6 +47,10 @@ def load_square(path, size, share=1.0):
     Raises:
         BadImageError: if the file cannot be read.
     """
-    pixels = read_image(path)
+    return read_image(path, lambda content: _square(tf.constant(content), size, share)).astype("uint8")
+
+
+@tf.function
+def _square(content, size, share):
     with tf.device("CPU"):
-        return show(tf.constant(pixels), size, lambda shape: central_square(shape, share)).numpy().astype("uint8")
+        return show_square(content, size, share)
