@@ -4,9 +4,13 @@ Keras has no public view of the calls in a model. What is used here was checked 
 """
 
 import keras
+
+# Layers of keras.applications that Keras does not export; networks made there hold them.
 from keras.src.applications.convnext import LayerScale as LayerScale
 from keras.src.applications.convnext import StochasticDepth as StochasticDepth
 from keras.src.applications.inception_resnet_v2 import CustomScaleLayer as CustomScaleLayer
+
+# `keras.Model` is the public name for subclassed models too: only this class tells a functional one.
 from keras.src.models.functional import Functional
 
 # The operations behind the functions of `keras.ops` are classes without public names.
