@@ -175,7 +175,14 @@ def _value(array):
 def _h5_values(content):
     values = []
     with h5py.File(io.BytesIO(content)) as file:
-        file.visititems(lambda _, item: values.append(_value(item[()])) if isinstance(item, h5py.Dataset) else None)
+        # Group by group: `visititems` fails where damage leaves the values whole.
+        groups = [file]
+        while groups:
+            for item in groups.pop().values():
+                if isinstance(item, h5py.Group):
+                    groups.append(item)
+                elif isinstance(item, h5py.Dataset):
+                    values.append(_value(item[()]))
     return values
 
 
