@@ -12,10 +12,11 @@ from keras_lightnets.applications.catalog import FAMILIES, find_family
 from keras_lightnets.weights import list_weights
 from tools.generate_cards import FOLDER, card
 from tools.seeded import run, seeded_images
+from tools.zoo import by_cost
 
 RECORDS = kl.list_models()
 # The cheapest variant of every builder, and of those the cheapest of every family: siblings have the same blocks.
-CHEAPEST = sorted(RECORDS, key=lambda record: -record.madds)
+CHEAPEST = sorted(RECORDS, key=by_cost, reverse=True)
 BUILDERS = {record.call: record for record in CHEAPEST}.values()
 FAMILY = {record.family: record for record in CHEAPEST}.values()
 first_of_each = pytest.mark.parametrize(

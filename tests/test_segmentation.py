@@ -12,10 +12,10 @@ from keras_lightnets.applications.pyramid import pyramid_levels
 from keras_lightnets.export import fuse
 from keras_lightnets.segmentation import lraspp
 from tools.seeded import calibrated_scales, run, seed_weights, seeded_images
-from tools.zoo import ZOO
+from tools.zoo import ZOO, by_cost
 
 # The narrowest network of every builder.
-BUILDERS = {case.build.__name__: case for case in sorted(ZOO, key=lambda case: -case.madds)}
+BUILDERS = {case.build.__name__: case for case in sorted(ZOO, key=by_cost, reverse=True)}
 QUICK = ("MobileNetV3Small", "MicroNetM0", "ShuffleNet")
 # Builder, trainable parameters and multiply-adds at 512x512 with 21 classes.
 COUNTS = [

@@ -25,6 +25,11 @@ class Case(NamedTuple):
         return "-".join([self.build.__name__, *(f"{key}={value}" for key, value in self.kwargs.items())])
 
 
+def by_cost(case):
+    """Key that sorts cases or records: cheap ones first, ablations, which lack layers of their family, last."""
+    return "activation" in case.kwargs, case.madds
+
+
 ZOO = tuple(
     Case(
         record.builder,

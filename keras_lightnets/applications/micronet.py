@@ -4,7 +4,8 @@ Four networks of 4 to 21 million multiply-adds. Convolutions are factorised (`k 
 1x1 into grouped squeeze and expand), and most activations are Dynamic Shift-Max. Layers, order and numbers are
 those of the authors' code (https://github.com/liyunsheng13/micronet), whose rows cut the paper's blocks elsewhere:
 a row is (expand of the previous block, depthwise, squeeze). The blocks are in `micronet_blocks.py`. Input
-`(batch, 224, 224, 3)` by default, RGB pixels normalised by `preprocess_input`.
+`(batch, 224, 224, 3)` by default, RGB pixels normalised by `preprocess_input`. With `activation="relu6"` a network is
+its own ablation: it has ReLU6 where the others have Dynamic Shift-Max.
 """
 
 import os
@@ -133,13 +134,26 @@ _M3 = Config(
 )
 
 _BLOCKS = {Lite: lite_block, Micro: micro_block, Final: final_block}
+_ACTIVATIONS = ("dynamic_shift_max", "relu6")
 
 
-def _micronet(builder, config, arguments):
+def _without_shift_max(config):
+    """The same network with the zeros in its rows that mean, in the authors' code, no Dynamic Shift-Max."""
+    positions = {"first", "middle", "last"}
+    rows = (row._replace(**dict.fromkeys(positions.intersection(row._fields), 0)) for row in config.rows)
+    return config._replace(rows=tuple(rows))
+
+
+def _micronet(builder, config, activation, arguments):
+    if activation not in _ACTIVATIONS:
+        choices = ", ".join(map(repr, _ACTIVATIONS))
+        raise ValueError(f"`activation` must be one of {choices}. Received: activation={activation!r}")
+    if activation == "relu6":
+        config = _without_shift_max(config)
     return assemble(
         FAMILY,
         builder,
-        {},
+        {"activation": activation},
         arguments,
         features=lambda inputs, source: _features(inputs, config),
         head=lambda x, classes, activation: head(x, config, classes, activation),
@@ -162,6 +176,7 @@ def MicroNetM0(
     classes: int = 1000,
     classifier_activation: str | Callable | None = "softmax",
     name: str = "micronet_m0",
+    activation: str = "dynamic_shift_max",
 ) -> keras.Model:
     """MicroNet-M0: 1.02 million parameters and 4.1 million multiply-adds at 224x224.
 
@@ -179,14 +194,16 @@ def MicroNetM0(
             weights.
         classifier_activation: str or function, None for logits. Defaults to "softmax".
         name: str, name of the model. Defaults to "micronet_m0".
+        activation: "dynamic_shift_max", or "relu6" for the ablation: ReLU6 after expansions and depthwise convolutions,
+            nothing after squeezes. Defaults to "dynamic_shift_max".
 
     Returns:
         A functional `keras.Model` with output `(batch, classes)`. It expects RGB images of pixels 0-255 that
         `micronet.preprocess_input` has normalised.
 
     Raises:
-        ValueError: for weights that do not exist, cannot be downloaded or do not fit, a side below 32, or another
-            argument that `keras.applications` refuses.
+        ValueError: for another `activation`, weights that do not exist, cannot be downloaded or do not fit, a side
+            below 32, or another argument that `keras.applications` refuses.
 
     Reference:
         Li et al., MicroNet: Improving Image Recognition with Extremely Low FLOPs, ICCV 2021; layers and numbers of
@@ -201,7 +218,7 @@ def MicroNetM0(
     arguments = Arguments(
         include_top, weights, input_tensor, input_shape, pooling, classes, classifier_activation, name
     )
-    return _micronet("MicroNetM0", _M0, arguments)
+    return _micronet("MicroNetM0", _M0, activation, arguments)
 
 
 def MicroNetM1(
@@ -213,6 +230,7 @@ def MicroNetM1(
     classes: int = 1000,
     classifier_activation: str | Callable | None = "softmax",
     name: str = "micronet_m1",
+    activation: str = "dynamic_shift_max",
 ) -> keras.Model:
     """MicroNet-M1: 1.78 million parameters and 6.1 million multiply-adds at 224x224.
 
@@ -230,14 +248,16 @@ def MicroNetM1(
             weights.
         classifier_activation: str or function, None for logits. Defaults to "softmax".
         name: str, name of the model. Defaults to "micronet_m1".
+        activation: "dynamic_shift_max", or "relu6" for the ablation: ReLU6 after expansions and depthwise convolutions,
+            nothing after squeezes. Defaults to "dynamic_shift_max".
 
     Returns:
         A functional `keras.Model` with output `(batch, classes)`. It expects RGB images of pixels 0-255 that
         `micronet.preprocess_input` has normalised.
 
     Raises:
-        ValueError: for weights that do not exist, cannot be downloaded or do not fit, a side below 32, or another
-            argument that `keras.applications` refuses.
+        ValueError: for another `activation`, weights that do not exist, cannot be downloaded or do not fit, a side
+            below 32, or another argument that `keras.applications` refuses.
 
     Reference:
         Li et al., MicroNet: Improving Image Recognition with Extremely Low FLOPs, ICCV 2021; layers and numbers of
@@ -252,7 +272,7 @@ def MicroNetM1(
     arguments = Arguments(
         include_top, weights, input_tensor, input_shape, pooling, classes, classifier_activation, name
     )
-    return _micronet("MicroNetM1", _M1, arguments)
+    return _micronet("MicroNetM1", _M1, activation, arguments)
 
 
 def MicroNetM2(
@@ -264,6 +284,7 @@ def MicroNetM2(
     classes: int = 1000,
     classifier_activation: str | Callable | None = "softmax",
     name: str = "micronet_m2",
+    activation: str = "dynamic_shift_max",
 ) -> keras.Model:
     """MicroNet-M2: 2.39 million parameters and 12.7 million multiply-adds at 224x224.
 
@@ -281,14 +302,16 @@ def MicroNetM2(
             weights.
         classifier_activation: str or function, None for logits. Defaults to "softmax".
         name: str, name of the model. Defaults to "micronet_m2".
+        activation: "dynamic_shift_max", or "relu6" for the ablation: ReLU6 after expansions and depthwise convolutions,
+            nothing after squeezes. Defaults to "dynamic_shift_max".
 
     Returns:
         A functional `keras.Model` with output `(batch, classes)`. It expects RGB images of pixels 0-255 that
         `micronet.preprocess_input` has normalised.
 
     Raises:
-        ValueError: for weights that do not exist, cannot be downloaded or do not fit, a side below 32, or another
-            argument that `keras.applications` refuses.
+        ValueError: for another `activation`, weights that do not exist, cannot be downloaded or do not fit, a side
+            below 32, or another argument that `keras.applications` refuses.
 
     Reference:
         Li et al., MicroNet: Improving Image Recognition with Extremely Low FLOPs, ICCV 2021; layers and numbers of
@@ -303,7 +326,7 @@ def MicroNetM2(
     arguments = Arguments(
         include_top, weights, input_tensor, input_shape, pooling, classes, classifier_activation, name
     )
-    return _micronet("MicroNetM2", _M2, arguments)
+    return _micronet("MicroNetM2", _M2, activation, arguments)
 
 
 def MicroNetM3(
@@ -315,6 +338,7 @@ def MicroNetM3(
     classes: int = 1000,
     classifier_activation: str | Callable | None = "softmax",
     name: str = "micronet_m3",
+    activation: str = "dynamic_shift_max",
 ) -> keras.Model:
     """MicroNet-M3: 2.62 million parameters and 20.8 million multiply-adds at 224x224.
 
@@ -332,14 +356,16 @@ def MicroNetM3(
             weights.
         classifier_activation: str or function, None for logits. Defaults to "softmax".
         name: str, name of the model. Defaults to "micronet_m3".
+        activation: "dynamic_shift_max", or "relu6" for the ablation: ReLU6 after expansions and depthwise convolutions,
+            nothing after squeezes. Defaults to "dynamic_shift_max".
 
     Returns:
         A functional `keras.Model` with output `(batch, classes)`. It expects RGB images of pixels 0-255 that
         `micronet.preprocess_input` has normalised.
 
     Raises:
-        ValueError: for weights that do not exist, cannot be downloaded or do not fit, a side below 32, or another
-            argument that `keras.applications` refuses.
+        ValueError: for another `activation`, weights that do not exist, cannot be downloaded or do not fit, a side
+            below 32, or another argument that `keras.applications` refuses.
 
     Reference:
         Li et al., MicroNet: Improving Image Recognition with Extremely Low FLOPs, ICCV 2021; layers and numbers of
@@ -354,4 +380,4 @@ def MicroNetM3(
     arguments = Arguments(
         include_top, weights, input_tensor, input_shape, pooling, classes, classifier_activation, name
     )
-    return _micronet("MicroNetM3", _M3, arguments)
+    return _micronet("MicroNetM3", _M3, activation, arguments)

@@ -81,8 +81,9 @@ def micro_block(x, row, config, name):
     x = ChannelShuffle(row.expand_groups, name=f"{name}_expand_shuffle")(x)
     x = _depthwise(x, row.kernel, row.stride, (1, 1), f"{name}_depthwise")
     x = _activation(x, row.middle, expanded // row.expand_groups, config, f"{name}_middle_act")
-    # Every Micro row of the four networks has a middle Shift-Max; the second one of a block halves the shuffle.
-    x = ChannelShuffle(expanded // (4 if row.first else 2), name=f"{name}_middle_shuffle")(x)
+    if row.middle:
+        # The second Shift-Max of a block halves the shuffle.
+        x = ChannelShuffle(expanded // (4 if row.first else 2), name=f"{name}_middle_shuffle")(x)
     x = _squeeze(x, row, name)
     return _add(x, shortcut, row, name)
 

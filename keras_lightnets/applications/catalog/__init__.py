@@ -25,7 +25,7 @@ def list_models() -> tuple[ModelRecord, ...]:
 
     >>> small = [record for record in keras_lightnets.list_models() if record.madds < 5_000_000]
     >>> [(record.name, record.params, record.top1) for record in small]
-    [('MicroNetM0', 1019590, 46.6)]
+    [('MicroNetM0', 1019590, 46.6), ('MicroNetM0-activation=relu6', 909802, None)]
     """
     return tuple(record for family in FAMILIES for record in records(family))
 

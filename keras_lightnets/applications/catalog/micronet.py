@@ -4,6 +4,7 @@ from keras_lightnets.applications.family import Family, Pyramid, Variant
 from keras_lightnets.preprocessing import IMAGENET_STATISTICS
 
 _README = "authors' README"
+_RELU6 = {"activation": "relu6"}
 
 FAMILY = Family(
     module="micronet",
@@ -12,7 +13,7 @@ FAMILY = Family(
     link="https://arxiv.org/abs/2108.05894",
     about=(
         "Four networks of 4 to 21 million multiply-adds from factorised convolutions, with Dynamic Shift-Max in "
-        "place of most activations."
+        'place of most activations. `activation="relu6"` builds their ablation, ReLU6 in place of Dynamic Shift-Max.'
     ),
     differences={
         "the paper": (
@@ -20,7 +21,10 @@ FAMILY = Family(
             "well as the groups. Its blocks start one pointwise convolution earlier than the paper's, which is the "
             "same chain of layers cut at another place: M3 has 12 rows, and 11 blocks in the paper. The classifier "
             "ends in batch normalisation and hard swish, so that no logit is below -0.375. The networks named M0 to "
-            "M3 in the first version of the paper (arXiv 2011.12289) are others."
+            'M3 in the first version of the paper (arXiv 2011.12289) are others. With `activation="relu6"` the rows '
+            "have the zeros that mean no Dynamic Shift-Max in the authors' code, and fewer shuffles with them: ReLU6 "
+            "stands after expansions and depthwise convolutions. Nothing stands after squeezes, where Dynamic "
+            "Shift-Max has one piece and is linear."
         ),
         "the authors' code": (
             "None in the numbers: same parameters, and equal logits for equal weights. Batch normalisation has "
@@ -29,7 +33,7 @@ FAMILY = Family(
         "timm": "timm has no MicroNet.",
     },
     preprocessing=IMAGENET_STATISTICS,
-    identity={},
+    identity={"activation": "dynamic_shift_max"},
     head=("fc", "fc_bn", "logits", "logits_bn"),
     classes=("logits", "logits_bn"),
     pyramid=Pyramid(
@@ -46,5 +50,9 @@ FAMILY = Family(
         Variant("MicroNetM1", {}, 1_777_587, 1_787_533, 6_120_032, (6, 8, 16, 32, 576), 51.4, _README),
         Variant("MicroNetM2", {}, 2_393_876, 2_409_652, 12_743_440, (8, 12, 24, 64, 768), 59.4, _README),
         Variant("MicroNetM3", {}, 2_622_960, 2_650_736, 20_807_520, (12, 16, 24, 80, 864), 62.5, _README),
+        Variant("MicroNetM0", _RELU6, 909_802, 917_294, 3_344_384, (4, 8, 12, 32, 384)),
+        Variant("MicroNetM1", _RELU6, 1_547_051, 1_556_997, 5_091_136, (6, 8, 16, 32, 576)),
+        Variant("MicroNetM2", _RELU6, 1_876_172, 1_891_948, 9_835_456, (8, 12, 24, 64, 768)),
+        Variant("MicroNetM3", _RELU6, 2_044_472, 2_072_248, 17_671_840, (12, 16, 24, 80, 864)),
     ),
 )
