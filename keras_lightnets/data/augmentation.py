@@ -13,7 +13,7 @@ def fold(seed, number):
     return tf.random.experimental.stateless_fold_in(seed, tf.cast(number, tf.int64))
 
 
-class _Draws(keras.random.SeedGenerator):
+class Draws(keras.random.SeedGenerator):
     """Gives Keras' layers their seeds by counting from one that is given, instead of from a variable."""
 
     def __init__(self, seed):
@@ -84,7 +84,7 @@ class RandAugment:
                 choice,
                 [
                     lambda layer=layer, image=image, own=own: tf.ensure_shape(
-                        _apply(layer, image[None], _Draws(fold(own, 1)))[0], image.shape
+                        _apply(layer, image[None], Draws(fold(own, 1)))[0], image.shape
                     )
                     for layer in self._layers
                 ],
@@ -124,7 +124,7 @@ class BatchAugmentation:
         Returns:
             Float32 images as the network takes them, and labels.
         """
-        draws = _Draws(seed)
+        draws = Draws(seed)
         for layer in self._jitter + ([self._erasing] if self._erasing else []):
             images = _apply(layer, images, draws)
         images = self._preprocessing(images)

@@ -10,7 +10,8 @@ import numpy as np
 from keras_lightnets.data.listing import class_files, subfolders
 from keras_lightnets.errors import UserError
 
-_SHARE = 0.1
+# Of the images, where they have no part for the test.
+TEST_SHARE = 0.1
 # The usual names of the folders of parts, less "_set", "_data" and the like at their ends.
 _PARTS = {
     **dict.fromkeys(("train", "training"), "train"),
@@ -43,7 +44,7 @@ class Folder(NamedTuple):
         ]
 
 
-def read_folder(data, seed, holdout=_SHARE):
+def read_folder(data, seed, holdout=TEST_SHARE):
     """Lists the images below `data` and splits them.
 
     `data` holds one folder per class, or the parts `train`, `validation` and `test` with one folder per class in each.
@@ -77,7 +78,7 @@ def read_folder(data, seed, holdout=_SHARE):
             raise UserError(
                 f"{folder / unknown[0]} is a class that {folders['train']} lacks. Rename it or add training images."
             )
-    shares = {part: share for part, share in (("test", _SHARE), ("validation", holdout)) if part not in files}
+    shares = {part: share for part, share in (("test", TEST_SHARE), ("validation", holdout)) if part not in files}
     rows = {"train": [], "validation": [], "test": []}
     random = np.random.default_rng(seed)
     for number, name in enumerate(classes):
@@ -104,9 +105,9 @@ def read_folder(data, seed, holdout=_SHARE):
 def _parts(data):
     """Returns the folders of the parts by name; the training part alone if `data` itself holds the classes."""
     folders = subfolders(data)
-    parts = [(part, folder) for folder in folders if (part := _part(folder.name))]
+    parts = [(part, folder) for folder in folders if (part := part_named(folder.name))]
     names, found = ", ".join(folder.name for _, folder in parts), dict(parts)
-    others = [folder.name for folder in folders if not _part(folder.name)]
+    others = [folder.name for folder in folders if not part_named(folder.name)]
     # A class may be called "train", but then it holds images as the other classes do.
     if not any(subfolders(folder) for folder in found.values()):
         if parts and not others:
@@ -123,7 +124,7 @@ def _parts(data):
     return found
 
 
-def _part(name):
-    """Returns the part of the data that a folder is called after, or None."""
+def part_named(name):
+    """Returns the part of the data that a folder is called after: "train", "validation", "test" or None."""
     word = re.sub(r"[-_. ]", "", name.lower())
     return _PARTS.get(re.sub("(set|data|images|split)$", "", word))

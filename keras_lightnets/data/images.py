@@ -89,6 +89,30 @@ def read_image(path, decode=_decode_whole):
         raise BadImageError(f"{path} {error}") from error
 
 
+def image_size(path):
+    """Returns height and width of an image file, upright, from its first bytes: its pixels are not decoded.
+
+    Raises:
+        BadImageError: names the file if it is missing, or no image that can be read.
+    """
+    try:
+        with Image.open(path, formats=_formats()) as image:
+            turned = image.getexif().get(ExifTags.Base.Orientation, 1) >= 5
+            return image.size if turned else image.size[::-1]
+    # What can be wrong with a file is told by the one function that reads it.
+    except Exception:
+        return read_image(path).shape[:2]
+
+
+def check_images(paths):
+    """Reads image files; a `BadImageError` names the first that cannot be read, and the way out."""
+    for path in paths:
+        try:
+            read_image(path)
+        except BadImageError as error:
+            raise BadImageError(f"{error} Mend or remove it.") from error
+
+
 def decode_image(content, decode=_decode_whole):
     """Returns the pixels of an encoded image, bytes, as `read_image` does; a `BadImageError` without its name."""
     if not content:

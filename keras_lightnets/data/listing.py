@@ -38,19 +38,28 @@ def class_files(folder):
     files = {}
     for child in subfolders(folder):
         _check_name(child)
-        found = list(_files(child, endings))
-        others = Counter(reason for _, reason in found if reason)
-        paths = sorted(path for path, reason in found if reason is None)
+        paths, others = files_below(child, endings)
         if not paths:
             but = f" but {listed(others)}" if others else ""
             raise UserError(f"{child} holds no images{but}. Put some there, or remove the folder.")
-        for path in paths:
-            _check_name(path)
         files[child.name] = paths
         left_out += others
     if not files:
         raise UserError(f"{folder} holds no folders of images. Put one folder of images per class there.")
     return files, +left_out
+
+
+def files_below(folder, endings):
+    """Returns the sorted Paths of the files with one of some endings below a folder, and a `Counter` of what else is.
+
+    Raises:
+        UserError: if a folder cannot be read, or a name is not text.
+    """
+    found = list(_files(folder, endings))
+    paths = sorted(path for path, reason in found if reason is None)
+    for path in paths:
+        _check_name(path)
+    return paths, Counter(reason for _, reason in found if reason)
 
 
 def subfolders(folder):

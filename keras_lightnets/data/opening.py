@@ -3,7 +3,7 @@
 import tensorflow as tf
 
 from keras_lightnets.data.folder import read_folder
-from keras_lightnets.data.images import BadImageError, read_image
+from keras_lightnets.data.images import check_images
 from keras_lightnets.data.source import Source, make_data, permuted
 from keras_lightnets.data.tfds import open_tfds
 from keras_lightnets.data.tfrecords import open_tfrecords
@@ -42,17 +42,9 @@ def _folder(name, seed, holdout):
 def files(paths, labels):
     """Returns the `Source` of image files: tuple of Paths, and int64 array of the numbers of their classes."""
     names, numbers = tf.constant([str(path) for path in paths]), tf.constant(labels)
-
-    def check():
-        for path in paths:
-            try:
-                read_image(path)
-            except BadImageError as error:
-                raise BadImageError(f"{error} Mend or remove it.") from error
-
     return Source(
         len(paths),
         permuted(len(paths), lambda i: (tf.gather(names, i), tf.gather(numbers, i))),
         tf.io.read_file,
-        check,
+        lambda: check_images(paths),
     )

@@ -53,16 +53,8 @@ def training_batches(source, classes, config, first_step=0, pipelines=1, pipelin
     Returns:
         A `tf.data.Dataset` of pairs of float32 images `(batch, size, size, 3)` and labels `(batch, classes)`.
     """
-    steps, root = steps_per_epoch(source, config), tf.constant([config.seed, 0], tf.int64)
-    first_epoch, done = divmod(first_step, steps)
     randaugment = RandAugment(config.randaugment) if config.randaugment else None
     augment = BatchAugmentation(config)
-
-    def records_of(epoch):
-        seed = fold(root, epoch)
-        records = source.ordered(seed).take(steps * config.batch_size).enumerate()
-        records = records.skip(tf.where(epoch == first_epoch, tf.constant(done * config.batch_size, tf.int64), 0))
-        return records.shard(pipelines, pipeline).map(lambda i, record: (*record, fold(seed, i)))
 
     def example(key, label, seed):
         image = show(source.read(key), config.size, lambda shape: random_crop(shape, seed, config))
@@ -73,8 +65,7 @@ def training_batches(source, classes, config, first_step=0, pipelines=1, pipelin
         return image, tf.one_hot(label, classes), fold(seed, 3)
 
     return (
-        tf.data.Dataset.counter(first_epoch)
-        .flat_map(records_of)
+        drawn_records(source, config, first_step, pipelines, pipeline)
         .map(example, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
         .batch(batch_size or config.batch_size, drop_remainder=True)
         .map(
@@ -84,6 +75,20 @@ def training_batches(source, classes, config, first_step=0, pipelines=1, pipelin
         )
         .prefetch(tf.data.AUTOTUNE)
     )
+
+
+def drawn_records(source, config, first_step=0, pipelines=1, pipeline=0):
+    """Returns the records of `training_batches` one by one: a `tf.data.Dataset` of key, label and seed."""
+    steps, root = steps_per_epoch(source, config), tf.constant([config.seed, 0], tf.int64)
+    first_epoch, done = divmod(first_step, steps)
+
+    def records_of(epoch):
+        seed = fold(root, epoch)
+        records = source.ordered(seed).take(steps * config.batch_size).enumerate()
+        records = records.skip(tf.where(epoch == first_epoch, tf.constant(done * config.batch_size, tf.int64), 0))
+        return records.shard(pipelines, pipeline).map(lambda i, record: (*record, fold(seed, i)))
+
+    return tf.data.Dataset.counter(first_epoch).flat_map(records_of)
 
 
 def evaluation_steps(source, batch_size):
@@ -107,7 +112,6 @@ def evaluation_batches(source, classes, evaluation, pipelines=1, pipeline=0, bat
     Returns:
         A `tf.data.Dataset` of images, labels and weights `(batch,)`.
     """
-    total = evaluation_steps(source, evaluation.batch_size) * evaluation.batch_size
 
     def example(i, record):
         image = show_square(source.read(record[0]), evaluation.size, evaluation.crop)
@@ -115,12 +119,14 @@ def evaluation_batches(source, classes, evaluation, pipelines=1, pipeline=0, bat
         return evaluation.preprocessing(image), tf.one_hot(record[1], classes), weight
 
     return (
-        source.ordered(None)
-        .repeat()
-        .take(total)
-        .enumerate()
-        .shard(pipelines, pipeline)
+        stored_records(source, evaluation.batch_size, pipelines, pipeline)
         .map(example, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
         .batch(batch_size or evaluation.batch_size, drop_remainder=True)
         .prefetch(tf.data.AUTOTUNE)
     )
+
+
+def stored_records(source, batch_size, pipelines=1, pipeline=0):
+    """Returns the records of `evaluation_batches` one by one: a `tf.data.Dataset` of numbers, and keys and labels."""
+    total = evaluation_steps(source, batch_size) * batch_size
+    return source.ordered(None).repeat().take(total).enumerate().shard(pipelines, pipeline)

@@ -13,16 +13,33 @@ class Source(NamedTuple):
     Attributes:
         count: int, number of images.
         ordered: function from a seed, an int64 tensor `(2,)`, or None for the stored order, to a `tf.data.Dataset` of
-            pairs of a key and a class number. The same seed gives the same order.
+            pairs of a key and a class number, or what takes its place. The same seed gives the same order.
         read: function from a key to the encoded image, a scalar string, or its uint8 pixels
             `(height, width, 3)`; called in parallel.
         check: function that raises a `UserError` naming the first record that cannot be read.
+        target: function from what stands beside the key to what is to be learned; called in parallel. Defaults to
+            one that returns it.
     """
 
     count: int  # type: ignore[assignment]  # Not the method of tuples.
     ordered: Callable
     read: Callable
     check: Callable
+    target: Callable = lambda target: target
+
+
+class Contents(NamedTuple):
+    """What the annotated images of one split show.
+
+    Attributes:
+        images: int, number of images.
+        background: int, number of images without an object.
+        objects: tuple of int, for every class the number of boxes, or of images with a pixel of the class.
+    """
+
+    images: int
+    background: int
+    objects: tuple[int, ...]
 
 
 class Data(NamedTuple):
@@ -33,12 +50,16 @@ class Data(NamedTuple):
         splits: dict with a `Source` for "train", "validation" and "test".
         identity: list of str that tells the data apart from others.
         left_out: dict of the counts of files that are not used, by reason. Defaults to None.
+        contents: dict with the `Contents` of each split, if the images are annotated. Defaults to None.
+        bad: tuple of str, the messages about annotated images that were skipped. Defaults to an empty tuple.
     """
 
     classes: tuple[str, ...]
     splits: dict[str, Source]
     identity: list[str]
     left_out: dict[str, int] | None = None
+    contents: dict[str, Contents] | None = None
+    bad: tuple[str, ...] = ()
 
 
 def make_data(classes, splits, identity=None, left_out=None):

@@ -12,6 +12,11 @@ def central_square(shape, share):
     return tf.stack([(shape[0] - side) // 2, (shape[1] - side) // 2, side, side])
 
 
+def whole(shape):
+    """Returns top, left, height and width of a whole image."""
+    return tf.stack([0, 0, shape[0], shape[1]])
+
+
 def show(image, size, window):
     """Returns a window of an image, scaled with antialiasing.
 
@@ -31,6 +36,27 @@ def show(image, size, window):
 def show_square(image, size, share):
     """Returns `show` of the central square in whole numbers, as a camera gives them: what networks are evaluated on."""
     return tf.round(show(image, size, lambda shape: central_square(shape, share)))
+
+
+def show_whole(image, size):
+    """Returns `show` of the whole image in whole numbers: what detectors and segmenters are evaluated on."""
+    return tf.round(show(image, size, whole))
+
+
+def load_whole(path, size):
+    """Reads a whole image file, scaled to a square, as detectors and segmenters are shown it.
+
+    Args:
+        path: str or Path of an image file of any kind.
+        size: int, side of the result.
+
+    Returns:
+        A uint8 array `(size, size, 3)`, pixel values 0-255.
+
+    Raises:
+        BadImageError: if the file cannot be read.
+    """
+    return read_image(path, lambda content: _whole(tf.constant(content), size)).astype("uint8")
 
 
 def load_square(path, size, share=1.0):
@@ -54,3 +80,9 @@ def load_square(path, size, share=1.0):
 def _square(content, size, share):
     with tf.device("CPU"):
         return show_square(content, size, share)
+
+
+@tf.function
+def _whole(content, size):
+    with tf.device("CPU"):
+        return show_whole(content, size)

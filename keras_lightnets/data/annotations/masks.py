@@ -1,0 +1,88 @@
+"""Masks: for each image a picture of the same size whose pixels are class numbers, grey or with a palette.
+
+The folders are `images` and `masks`, or `train/images` and `train/masks`, or `images/train` and `masks/train`, and so
+on for `val` and `test`; or Pascal VOC's `JPEGImages` and `SegmentationClass`. The names of the classes stand in
+`labels.txt`, one a line: the first is number 0, the background where there is one. Pixels of 255 do not count.
+"""
+
+import io
+import warnings
+from collections import Counter
+
+import numpy as np
+from PIL import Image
+
+from keras_lightnets.data.annotations.names import read_names
+from keras_lightnets.data.annotations.pairs import file_pairs, folder_pairs
+from keras_lightnets.data.annotations.record import Annotated, annotate
+from keras_lightnets.data.images import MOST_PIXELS
+from keras_lightnets.errors import UserError
+from keras_lightnets.files import reading
+
+NAME = "masks (images/ and masks/)"
+# The class of pixels that do not count.
+IGNORED = 255
+_NAMES = ("labels.txt", "classes.txt")
+
+
+def find(root):
+    """Returns the pairs of folders by part, an empty dict where there are none."""
+    return folder_pairs(root, ("images", "jpegimages"), ("masks", "segmentationclass"))
+
+
+def read(root, found, skip):
+    """Reads the annotations: arguments, results and errors as those of `yolo.read`."""
+    classes = _classes(root, found)
+    parts, left_out, bad = {}, Counter(), []
+    for part, folders in found.items():
+        files, others = file_pairs(*folders, ".png", _NAMES)
+        masks = {image: mask for image, mask in files.items() if mask}
+        left_out += others + Counter({"images without a mask": len(files) - len(masks)})
+
+        def about(path, size, masks=masks):
+            return Annotated(path, size, _checked(masks[path], path, size, classes), mask=masks[path])
+
+        parts[part], messages = annotate(list(masks), about, skip)
+        bad += messages
+    return classes, parts, +left_out, bad
+
+
+def _classes(root, found):
+    for folder in [root, *(masks for _, masks in found.values()), *(masks.parent for _, masks in found.values())]:
+        for name in _NAMES:
+            if (folder / name).is_file():
+                return read_names(folder / name)
+    raise UserError(f"{root} names no classes: write labels.txt there, one name a line, that of number 0 first.")
+
+
+def _checked(path, image, size, classes):
+    """Returns the numbers of the classes on a mask."""
+    with reading(path, "Mend or remove it."):
+        mask = decode_mask(path.read_bytes())
+    if mask.shape != tuple(size):
+        shapes = [f"{width}x{height}" for height, width in (mask.shape, size)]
+        raise UserError(f"{path} has {shapes[0]} pixels, but {image.name} has {shapes[1]}. Mend or remove it.")
+    numbers = np.flatnonzero(np.bincount(mask.ravel(), minlength=1))
+    numbers = numbers[numbers != IGNORED]
+    if len(numbers) and numbers[-1] >= len(classes):
+        y, x = np.argwhere(mask == numbers[-1])[0]
+        raise UserError(
+            f"{path} has class {numbers[-1]} at x={x}, y={y}, which nobody named: there are {len(classes)} names."
+        )
+    return numbers.astype("int64")
+
+
+def decode_mask(content):
+    """Returns the class numbers of an encoded mask, bytes, as a uint8 array `(height, width)`.
+
+    Raises:
+        ValueError: for colours, or more than 8 bits.
+    """
+    # Not `catch_warnings`, which threads must not share.
+    warnings.filterwarnings("ignore", module=r"PIL\.")
+    with Image.open(io.BytesIO(content), formats=["PNG"]) as image:
+        if image.mode not in ("1", "L", "P"):
+            raise ValueError(f"its pixels are {image.mode}, not class numbers: grey or with a palette, 8 bits")
+        if image.width * image.height > MOST_PIXELS:
+            raise ValueError(f"it has {image.width}x{image.height} pixels")
+        return np.asarray(image).astype("uint8")

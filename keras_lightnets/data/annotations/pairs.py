@@ -1,0 +1,79 @@
+"""Folders of images beside folders of their annotations: which belong together, as a whole and file by file."""
+
+from collections import Counter
+
+from keras_lightnets.data.folder import part_named
+from keras_lightnets.data.images import suffixes
+from keras_lightnets.data.listing import files_below, subfolders
+from keras_lightnets.errors import UserError
+
+
+def folder_pairs(root, images, annotations):
+    """Finds a folder of images and one of annotations for each part of the data.
+
+    They are `images` and `annotations` below `root` or, where the data are in parts, `train/images` or `images/train`.
+
+    Args:
+        root: Path.
+        images: tuple of names of folders of images.
+        annotations: tuple of names of folders of annotations.
+
+    Returns:
+        A dict from "train", "validation" and "test" to pairs of Paths; "train" alone where the data are in no parts,
+        and an empty dict where there are no such folders.
+    """
+    own = _pair(root, images, annotations)
+    if own is None:
+        found = [(part_named(folder.name), _pair(folder, images, annotations)) for folder in subfolders(root)]
+        return _parts(root, [(part, pair) for part, pair in found if part and pair])
+    below = subfolders(own[0])
+    if not below or not all(part_named(folder.name) for folder in below):
+        return {"train": own}
+    return _parts(own[0], [(part_named(folder.name), (folder, own[1] / folder.name)) for folder in below])
+
+
+def _pair(folder, images, annotations):
+    names = {path.name.lower(): path for path in subfolders(folder)}
+    pair = [next((names[name] for name in kind if name in names), None) for kind in (images, annotations)]
+    return tuple(pair) if all(pair) else None
+
+
+def _parts(folder, pairs):
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise UserError(f"{folder} holds two folders of the same part. Join them.")
+    return found
+
+
+def file_pairs(images, annotations, ending, beside=()):
+    """Pairs the images below a folder with the annotations of the same names below another one.
+
+    Args:
+        images: Path of the folder of images.
+        annotations: Path of the folder of annotations; it may be the same.
+        ending: str, such as ".txt", of the annotations.
+        beside: names of files that are no annotations. Defaults to an empty tuple.
+
+    Returns:
+        A dict from the Paths of the images to those of the annotations or None, and a `Counter` of the other files.
+
+    Raises:
+        UserError: if an annotation has no image, or two images have the same name.
+    """
+    (pictures, left_out), (files, others) = files_below(images, suffixes()), files_below(annotations, {ending})
+    if images == annotations:
+        # Each listing has left out the files of the other one.
+        left_out, others = left_out & others, Counter()
+    by_name = {_name(path, images): path for path in pictures}
+    if len(by_name) < len(pictures):
+        twice = next(path for path in pictures if by_name[_name(path, images)] != path)
+        raise UserError(f"{twice} and {by_name[_name(twice, images)]} have the same name. Rename one of them.")
+    known = {_name(path, annotations): path for path in files if path.name not in beside}
+    for name, path in known.items():
+        if name not in by_name:
+            raise UserError(f"{path} has no image: there is none of its name in {images}. Add it, or remove the file.")
+    return {path: known.get(name) for name, path in by_name.items()}, left_out + others
+
+
+def _name(path, folder):
+    return path.relative_to(folder).with_suffix("")

@@ -1,0 +1,110 @@
+"""What annotation files say about one image, whatever their format: the same small record."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from keras_lightnets.data.images import image_size, read_image
+from keras_lightnets.errors import UserError
+
+
+class Annotated(NamedTuple):
+    """An image file and what it shows.
+
+    Attributes:
+        path: Path of the image.
+        size: its height and width in pixels, upright.
+        labels: int64 array `(objects,)`, the class of each box; with a mask, the classes that have pixels.
+        boxes: float32 array `(objects, 4)`, "rel_yxyx"; None with a mask.
+        ignored: bool array `(objects,)`: crowds and difficult objects, which are neither learned nor counted; None with
+            a mask.
+        areas: float32 array `(objects,)`, in square pixels of the image; None with a mask.
+        mask: Path of the picture of the class numbers; None with boxes.
+    """
+
+    path: Path
+    size: tuple[int, int]
+    labels: np.ndarray
+    boxes: np.ndarray | None = None
+    ignored: np.ndarray | None = None
+    areas: np.ndarray | None = None
+    mask: Path | None = None
+
+
+class Box(NamedTuple):
+    """One object: where it is written, class number, y and x of two corners relative to the image, and the rest."""
+
+    origin: str
+    label: int
+    corners: tuple[float, float, float, float]
+    ignored: bool = False
+    area: float | None = None
+
+
+def with_boxes(path, size, objects):
+    """Returns the `Annotated` of an image and its `Box`es.
+
+    Args:
+        path: Path of the image.
+        size: height and width.
+        objects: list of `Box`.
+
+    Raises:
+        UserError: names the first object whose box is empty, inverted, not finite, or reaches outside the image by more
+            than a pixel; what is less is cut off, as it comes of rounding.
+    """
+    # By way of pixels, as a wrong box is told in them.
+    pixels = np.array([box.corners for box in objects], "float64").reshape(-1, 4) * (*size, *size)
+    for box, (top, left, bottom, right) in zip(objects, pixels, strict=True):
+        shown = f"{box.origin}: the box from x={left:.6g}, y={top:.6g} to x={right:.6g}, y={bottom:.6g}"
+        if not np.isfinite([top, left, bottom, right]).all():
+            raise UserError(f"{shown} holds numbers that are not finite. Mend or remove it.")
+        if bottom <= top or right <= left:
+            raise UserError(f"{shown} is empty or inverted. Mend or remove it.")
+        if top < -1 or left < -1 or bottom > size[0] + 1 or right > size[1] + 1:
+            raise UserError(f"{shown} is not inside {path.name}, {size[1]}x{size[0]} pixels. Mend or remove it.")
+        if top >= size[0] or left >= size[1] or bottom <= 0 or right <= 0:
+            raise UserError(f"{shown} is empty inside {path.name}, {size[1]}x{size[0]} pixels. Mend or remove it.")
+    pixels = np.clip(pixels, 0, (*size, *size))
+    whole = (pixels[:, 2:] - pixels[:, :2]).prod(axis=1)
+    areas = [full if box.area is None else box.area for box, full in zip(objects, whole, strict=True)]
+    return Annotated(
+        path,
+        size,
+        np.array([box.label for box in objects], "int64"),
+        (pixels / (*size, *size)).astype("float32"),
+        np.array([box.ignored for box in objects], bool),
+        np.array(areas, "float32"),
+    )
+
+
+def annotate(paths, about, skip):
+    """Reads the annotations of images.
+
+    Args:
+        paths: list of Paths of images.
+        about: function from the Path of an image, and its height and width, to its `Annotated`; called in parallel.
+        skip: bool, whether to leave out images that cannot be read, and those whose annotations are wrong, instead of
+            raising.
+
+    Returns:
+        A list of `Annotated`, and a list of the messages about those left out.
+
+    Raises:
+        UserError: names the first image or annotation that is wrong, unless `skip`.
+    """
+
+    def attempt(path):
+        try:
+            # The first bytes do not tell whether the rest of an image can be read.
+            return about(path, read_image(path).shape[:2] if skip else image_size(path))
+        except UserError as error:
+            if not skip:
+                raise
+            return str(error)
+
+    with ThreadPoolExecutor() as pool:
+        found = list(pool.map(attempt, paths))
+    return [one for one in found if isinstance(one, Annotated)], [one for one in found if isinstance(one, str)]
