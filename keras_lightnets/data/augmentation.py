@@ -21,6 +21,7 @@ class Draws(keras.random.SeedGenerator):
         self._seed, self._count = seed, 0
 
     def next(self, ordered=True):
+        """Returns the next seed."""
         self._count += 1
         return tf.bitcast(fold(self._seed, self._count), tf.int32)[:, 0]
 

@@ -13,8 +13,8 @@
 >>> detector.fit(training_batches(source, "detect", config), steps_per_epoch=steps_per_epoch(source, config))
 ...     # doctest: +SKIP
 
-An image is shown whole, scaled to the square that the network takes; boxes are relative to it. What `evaluation_batches`
-leaves out, crowds and difficult objects, `targets` has, with the sizes of the images: what `COCOMeanAP` takes.
+An image is shown whole, scaled to the square that the network takes; boxes are relative to it. Crowds and difficult
+objects, which `evaluation_batches` leaves out, are among the `targets`, with the sizes of the images, for `COCOMeanAP`.
 
 One format is one file here: `find` tells whether a folder has it, `read` makes an `Annotated` of each image.
 """

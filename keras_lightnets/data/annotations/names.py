@@ -8,7 +8,7 @@ _LARGEST = 1_000_000
 
 
 def read_text(path, largest):
-    """Returns the text of an annotation file; a UserError names it if it is damaged or has more than `largest` bytes."""
+    """Returns the text of a file; a UserError names it if it is damaged or has more than `largest` bytes."""
     with reading(path, "Mend or remove it."):
         if path.stat().st_size > largest:
             raise UserError(f"{path} has {path.stat().st_size / 1e6:.0f} MB: it is no annotation file. Remove it.")

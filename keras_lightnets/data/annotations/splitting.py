@@ -33,9 +33,7 @@ def split(root, parts, classes, seed, holdout):
     left = Counter(int(label) for image in parts["train"] for label in set(image.labels.tolist()))
     for number, name in enumerate(classes):
         if not left[number]:
-            raise UserError(
-                f"{root} has no training image with an object of class {name!r}. Add one, or its name goes."
-            )
+            raise UserError(f"{root} has no training image with an object of class {name!r}. Add one.")
     order = np.random.default_rng(seed).permutation(len(parts["train"]))
     train, shares = [parts["train"][i] for i in order], {"test": TEST_SHARE, "validation": holdout}
     for part in [part for part in shares if part not in parts]:
