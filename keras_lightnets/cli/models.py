@@ -97,6 +97,24 @@ def predict(
     open_console().print(table)
 
 
+@models.command(name="try")
+def try_(
+    output: Annotated[Path, typer.Argument(metavar="OUT", help="A folder that finetune wrote, or a .tflite file.")],
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port on this machine; 0 takes a free one.")] = 8000,
+):
+    """Serve a page on this machine that runs the exported files in your browser, on photos or the camera."""
+    from keras_lightnets.evaluation.browser import open_server, write_page
+
+    with open_console().status("Writing the page"):
+        folder, left_out = write_page(output)
+    for line in left_out:
+        print(line)
+    with open_server(folder, port) as server:
+        print(f"Open http://127.0.0.1:{server.server_port}/ in a browser; Ctrl-C ends it.", flush=True)
+        with contextlib.suppress(KeyboardInterrupt):
+            server.serve_forever()
+
+
 @models.command(name="convert-weights")
 def convert_weights(
     source: Annotated[

@@ -75,6 +75,15 @@ class TFLiteModel:
         return [tuple(int(side) for side in output["shape"]) for output in self._outputs]
 
     @property
+    def ends(self):
+        """The dtype, scale and zero point of the input and of each output, dicts; the scale of a float is 0."""
+        details = (self._input, *self._outputs)
+        return [
+            {"dtype": np.dtype(end["dtype"]).name, **dict(zip(("scale", "zero"), end["quantization"], strict=True))}
+            for end in details
+        ]
+
+    @property
     def operators(self):
         """Names of the operators, those inside a delegate too; each `DELEGATE` is one partition."""
         # The public interface has no list of operators.
