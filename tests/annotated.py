@@ -1,5 +1,7 @@
 """Made-up photos of coloured rectangles, with their boxes and masks in any format."""
 
+import json
+
 import numpy as np
 from PIL import Image
 
@@ -63,3 +65,46 @@ def write_masks(folder, parts):
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(scene.mask).save(path)
     return folder
+
+
+def write_coco(folder, parts):
+    """Writes a dict from part to scenes, as COCO has them; "" is a folder without parts."""
+    for part, photos in parts.items():
+        images, objects = [], []
+        for number, scene in enumerate(photos):
+            name = f"{number:03d}.jpg"
+            scene.save(folder / (f"{part}2017" if part else "images") / name)
+            images.append({"id": number, "file_name": name, "height": scene.size[0], "width": scene.size[1]})
+            for label, (top, left, bottom, right) in zip(scene.labels, scene.boxes, strict=True):
+                bbox = [left, top, right - left, bottom - top]
+                # The numbers of COCO's categories have gaps.
+                one = {"id": len(objects), "image_id": number, "category_id": 3 * label + 1, "bbox": bbox, "iscrowd": 0}
+                objects.append(one)
+        categories = [{"id": 3 * label + 1, "name": name} for label, name in enumerate(CLASSES)]
+        content = {"images": images, "annotations": objects, "categories": categories}
+        path = folder / "annotations" / f"instances_{part or 'train'}2017.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(content))
+    return folder
+
+
+def write_voc(folder, parts):
+    """Writes a dict from part to scenes, as Pascal VOC has them; "" is a folder without parts."""
+    (folder / "ImageSets" / "Main").mkdir(parents=True)
+    (folder / "Annotations").mkdir()
+    for part, photos in parts.items():
+        names = [f"{part}{number:03d}" for number in range(len(photos))]
+        (folder / "ImageSets" / "Main" / f"{part or 'trainval'}.txt").write_text("\n".join(names) + "\n")
+        for name, scene in zip(names, photos, strict=True):
+            scene.save(folder / "JPEGImages" / f"{name}.jpg")
+            objects = "".join(map(_voc_object, scene.labels, scene.boxes))
+            size = f"<size><width>{scene.size[1]}</width><height>{scene.size[0]}</height><depth>3</depth></size>"
+            (folder / "Annotations" / f"{name}.xml").write_text(f"<annotation>{size}{objects}</annotation>")
+    return folder
+
+
+def _voc_object(label, box):
+    top, left, bottom, right = box
+    corners = {"xmin": left + 1, "ymin": top + 1, "xmax": right, "ymax": bottom}
+    inside = "".join(f"<{name}>{value}</{name}>" for name, value in corners.items())
+    return f"<object><name>{CLASSES[label]}</name><difficult>0</difficult><bndbox>{inside}</bndbox></object>"

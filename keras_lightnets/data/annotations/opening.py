@@ -4,13 +4,13 @@ import hashlib
 from collections import Counter
 from pathlib import Path
 
-from keras_lightnets.data.annotations import masks, yolo
+from keras_lightnets.data.annotations import coco, masks, voc, yolo
 from keras_lightnets.data.annotations.sources import boxed_files, masked_files
 from keras_lightnets.data.annotations.splitting import split
 from keras_lightnets.data.source import Contents, make_data
 from keras_lightnets.errors import UserError
 
-_FORMATS = {"detect": (yolo,), "segment": (masks,)}
+_FORMATS = {"detect": (coco, voc, yolo), "segment": (masks,)}
 _SOURCES = {"detect": boxed_files, "segment": masked_files}
 
 

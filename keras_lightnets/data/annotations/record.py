@@ -67,6 +67,8 @@ def with_boxes(path, size, objects):
             raise UserError(f"{shown} is not inside {path.name}, {size[1]}x{size[0]} pixels. Mend or remove it.")
         if top >= size[0] or left >= size[1] or bottom <= 0 or right <= 0:
             raise UserError(f"{shown} is empty inside {path.name}, {size[1]}x{size[0]} pixels. Mend or remove it.")
+        if box.area is not None and not 0 <= box.area < np.inf:
+            raise UserError(f"{box.origin} has an area of {box.area:.6g} pixels. Mend or remove it.")
     pixels = np.clip(pixels, 0, (*size, *size))
     whole = (pixels[:, 2:] - pixels[:, :2]).prod(axis=1)
     areas = [full if box.area is None else box.area for box, full in zip(objects, whole, strict=True)]
@@ -78,6 +80,15 @@ def with_boxes(path, size, objects):
         np.array([box.ignored for box in objects], bool),
         np.array(areas, "float32"),
     )
+
+
+def check_size(origin, image, size, stated):
+    """Raises a UserError if a file of annotations says that an image has another height and width than it has."""
+    if all(stated) and tuple(stated) != tuple(size):
+        raise UserError(
+            f"{origin} says that {image.name} has {stated[1]!s:.20}x{stated[0]!s:.20} pixels; upright it has "
+            f"{size[1]}x{size[0]}. Mend or remove it."
+        )
 
 
 def annotate(paths, about, skip):
