@@ -6,7 +6,7 @@ RUN := $(VENV)/bin/python
 SEED ?= 0
 COUNT ?= 10000
 
-.PHONY: demo test test-chosen test-all fuzz lint cards costs benchmarks clean
+.PHONY: demo test test-chosen test-all fuzz lint docs cards costs reference benchmarks clean
 
 $(VENV)/.installed: setup.cfg constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -46,6 +46,15 @@ test-all: lint $(VENV)/.torch
 fuzz: $(VENV)/.torch
 	$(RUN) -m tests.fuzz --seed $(SEED) --count $(COUNT)
 
+# The pages as a site, in site/; a broken link or a name without a docstring ends the build.
+docs: reference
+	$(RUN) -m pip install --quiet --disable-pip-version-check --editable '.[docs]' --constraint constraints.txt
+	NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --strict
+
+# The reference, from docstrings and the options of the commands.
+reference: $(VENV)/.installed
+	$(RUN) -m tools.generate_reference
+
 cards: $(VENV)/.installed
 	$(RUN) -m tools.generate_cards
 
@@ -59,4 +68,4 @@ benchmarks: $(VENV)/.installed
 	$(RUN) -m benchmarks.performance_page
 
 clean:
-	rm -rf $(VENV) build dist demo *.egg-info
+	rm -rf $(VENV) build dist demo site *.egg-info
