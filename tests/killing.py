@@ -52,8 +52,8 @@ def end_at_random(arguments, output, times, seed, number=signal.SIGKILL):
             begin = time.monotonic()
             process = start(arguments(output.exists()))
             try:
-                # The first run of all is not ended: it tells how long one takes.
-                process.wait(length and chance.uniform(0, length))
+                # The first run of all is not ended: it tells how long one takes. Nor is a run that is killed enough.
+                process.wait(chance.uniform(0, length) if length and ended < times else None)
                 finished = True
             except subprocess.TimeoutExpired:
                 process.send_signal(number)
