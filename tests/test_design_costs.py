@@ -95,7 +95,7 @@ def test_groups_must_divide():
         design.convolution(14, 1, 16, 9, groups=4)
 
 
-FAST = ("mobilenet-2", "mobilenet-3")
+FAST = ("mobilenet-2", "mobilenet-3", "rexnet-depth")
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
 from keras import layers
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 from typer.testing import CliRunner
 
 import keras_lightnets as kl
@@ -15,6 +17,7 @@ from keras_lightnets.design import compare_costs
 from keras_lightnets.errors import UserError
 from keras_lightnets.evaluation import profiling
 from keras_lightnets.evaluation.cutting import cut
+from keras_lightnets.evaluation.names import name_points, place_names
 from keras_lightnets.export.tflite import Exporter
 
 
@@ -122,11 +125,52 @@ def test_comparison_of_costs_goes_on(tmp_path):
     assert (tmp_path / "costs.png").stat().st_size > 10_000
 
 
-def test_networks_that_cannot_be_compared(tmp_path):
-    with pytest.raises(UserError, match="There is no model 'MobileNetV9'"):
-        compare_costs(["MobileNetV9"], tmp_path)
-    with pytest.raises(UserError, match="ReXNetR-alpha=1.0 has no published accuracy."):
-        compare_costs(["ReXNetR-alpha=1.0"], tmp_path)
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("MobileNetV9", "There is no model 'MobileNetV9'"),
+        ("ReXNetR-alpha=1.0", "ReXNetR-alpha=1.0 has no published accuracy."),
+        ("keras:EfficentNetB0", "no network 'keras:EfficentNetB0'. Nearest: keras:EfficientNetB0,"),
+        ("keras:MobileNetV3Small", "keras:MobileNetV3Small has no published accuracy."),
+    ],
+)
+def test_networks_that_cannot_be_compared(name, message, tmp_path):
+    with pytest.raises(UserError, match=message):
+        compare_costs([name], tmp_path)
+
+
+def test_networks_of_keras_beside_ours(tmp_path):
+    """Parameters as printed at keras.io, and the paper's 0.39 billion multiply-adds, both counted again."""
+    names = [f"keras:EfficientNetB{number}" for number in range(5)]
+    cost, _ = profiling.profile(names[0])
+    assert round((cost.params + cost.non_trainable_params) / 1e6, 1) == 5.3
+    assert round(cost.madds / 1e9, 2) == 0.39
+    counted = {"latency_ms": 2.0, "size_bytes": 1, "params": cost.params}
+    entries = {name: {**counted, "madds": cost.madds * 2**number} for number, name in enumerate(names)}
+    entries["ReXNet-alpha=0.9"] = {"latency_ms": 1.0, "size_bytes": 1}
+    (tmp_path / "latencies.json").write_text(json.dumps(entries))
+    rows = compare_costs(["keras:EfficientNetB[0-4]", "ReXNet-alpha=0.9"], tmp_path)
+    assert [row["name"] for row in rows] == ["ReXNet-alpha=0.9", *names]
+    assert [row["top1"] for row in rows] == [77.2, 77.1, 79.1, 80.1, 81.6, 82.9]
+    assert {row["family"] for row in rows} == {"rexnet", "efficientnet"}
+    assert "latency_ms" not in rows[1]["pareto"] and "madds" in rows[0]["pareto"]
+
+
+def test_names_in_a_picture_cover_nothing():
+    figure = Figure(figsize=(5, 5), layout="constrained")
+    axes = figure.subplots()
+    places = [(1 + number % 5 / 20, 1 + number // 5 / 20) for number in range(20)]
+    axes.plot(*np.transpose(places), "o", label="points")
+    axes.legend()
+    axes.margins(x=0.3)
+    name_points(axes, [f"Network-alpha={number / 20}" for number in range(20)], places)
+    place_names(figure)
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    names = [text for text in axes.texts if text.get_text() and text.get_visible()]
+    boxes = [name.get_window_extent(renderer) for name in names]
+    assert len(names) > 15
+    assert not any(one.overlaps(other) for i, one in enumerate(boxes) for other in boxes[:i])
+    assert not any(box.contains(*point) for box in boxes for point in axes.transData.transform(places))
 
 
 @pytest.mark.slow

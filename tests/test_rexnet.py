@@ -38,6 +38,9 @@ SQUEEZED = {
     (kl.ReXNetR, 3.0): "64 80 96 112 128 144 160 176 192 208 224 240 272",
 }
 
+# Multiply-adds of MobileNetV2 at alpha 0.35 and 224x224 pixels.
+(MOBILENET,) = (record.madds for record in kl.list_models() if record.name == "MobileNetV2-alpha=0.35")
+
 
 def _id(value):
     return getattr(value, "__name__", str(value))
@@ -96,6 +99,16 @@ def test_any_width():
     model = kl.ReXNet(np.float32(0.25), include_top=False, weights=None, pooling="avg")
     assert model.name == "rexnet_0.25"
     assert model.output_shape == (None, 320)
+
+
+@pytest.mark.parametrize(
+    ("alpha", "size", "low", "high"),
+    [(1e-6, 224, 79e6, 80e6), (0.45, 128, 0.97 * MOBILENET, 1.03 * MOBILENET)],
+    ids=("the narrowest", "as cheap as MobileNetV2-0.35"),
+)
+def test_cost_of_narrow_lite_networks(alpha, size, low, high):
+    model = kl.ReXNetLite(alpha, weights=None, input_shape=(size, size, 3))
+    assert low < kl.complexity(model).madds < high
 
 
 def test_names(monkeypatch):

@@ -34,7 +34,10 @@ def list_(as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] =
 
 @models.command()
 def profile(
-    model: Annotated[str, typer.Argument(help="A name from `keras-lightnets list`, or a .keras file.")],
+    model: Annotated[
+        str,
+        typer.Argument(help="A name from `keras-lightnets list`, one such as keras:EfficientNetB0, or a .keras file."),
+    ],
     size: Annotated[int | None, typer.Option(min=1, help="Another side of the input in pixels.")] = None,
     measure: Annotated[bool, typer.Option(help="Time every layer in TFLite on this machine too.")] = False,
     output: Annotated[Path | None, typer.Option(help="File to write: .md, .csv or .json.")] = None,

@@ -105,7 +105,7 @@ def compare(
     output: Annotated[Path, typer.Option(help="Folder for comparison.json, .csv and .png; costs.* with --costs.")],
     runs: Annotated[
         list[str] | None,
-        typer.Argument(help="Folders of finished runs, or networks to train by the recipe; with --costs, patterns."),
+        typer.Argument(help="Folders of runs, or networks to train by the recipe; with --costs, patterns, keras:NAME."),
     ] = None,
     costs: Annotated[bool, typer.Option(help="Published accuracy against cost and latency instead.")] = False,
     recipe: Annotated[str | None, typer.Option(help="Recipe for the networks that are trained.")] = None,

@@ -5,6 +5,7 @@ import importlib.util
 import numpy as np
 
 from keras_lightnets.errors import UserError
+from keras_lightnets.evaluation.names import name_points, place_names
 from keras_lightnets.files import replacing
 
 # Costs of a network by their names in tables: the unit they are drawn in, and its text.
@@ -91,11 +92,10 @@ def draw_costs(rows, costs, label, path):
             axes.errorbar(*places, np.reshape(ranges, (-1, 2)).T, fmt="o", capsize=4, label=family)
         front = sorted((row for row in known if on_front(row, known, cost)), key=lambda row: row[cost])
         axes.plot([row[cost] / unit for row in front], [row["top1"] for row in front], color="0.6", zorder=0)
-        # More names than this would overlap.
-        for row in known if len(known) <= 12 else front:
-            place = (row[cost] / unit, row["top1"])
-            axes.annotate(row["name"], place, (4, -8), textcoords="offset points", fontsize="xx-small")
-        axes.margins(x=0.3)
+        # More names than this would hide the points. Those that no other beats choose their room first.
+        named = [*front, *(row for row in known if row not in front)] if len(known) <= 20 else front
+        name_points(axes, [row["name"] for row in named], [(row[cost] / unit, row["top1"]) for row in named])
+        axes.margins(x=0.3, y=0.1)
         values = [row[cost] for row in known]
         if max(values) > 5 * min(values):
             axes.set_xscale("log")
@@ -106,6 +106,7 @@ def draw_costs(rows, costs, label, path):
         axes.grid(alpha=0.3)
     figure.axes[0].set_ylabel(label)
     figure.axes[0].legend(fontsize="small")
+    place_names(figure)
     _save(figure, path)
 
 

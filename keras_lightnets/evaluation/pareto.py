@@ -1,9 +1,9 @@
 """All networks by published accuracy and cost: the table and the picture that a choice starts from."""
 
-import fnmatch
 import os
 import tempfile
 from collections.abc import Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import rich.console
@@ -11,8 +11,10 @@ from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from keras_lightnets.applications.catalog import find_model, list_models
+from keras_lightnets.complexity import complexity
 from keras_lightnets.errors import UserError
 from keras_lightnets.evaluation.drawing import draw_costs, on_front, require_matplotlib
+from keras_lightnets.evaluation.keras_networks import PREFIX, find_keras, keras_networks
 from keras_lightnets.evaluation.profiling import open_model
 from keras_lightnets.export.interpreter import TFLiteModel, vouch_for
 from keras_lightnets.export.tflite import Exporter
@@ -31,8 +33,9 @@ def compare_costs(names: Sequence[str], output: str | os.PathLike, console: Cons
     measure afresh.
 
     Args:
-        names: list of str, names in `list_models()` or patterns such as "MicroNet*"; empty for every network that has
-            a published top-1 accuracy.
+        names: list of str, names in `list_models()` or patterns such as "MicroNet*", and networks of keras.applications
+            such as "keras:EfficientNetB0" or "keras:EfficientNetB[0-4]"; empty for every network of this package that
+            has a published top-1 accuracy.
         output: str or Path of the folder to write `costs.json`, `costs.csv` and `costs.png` into.
         console: `rich.console.Console` for the progress. Defaults to None: no progress.
 
@@ -47,18 +50,16 @@ def compare_costs(names: Sequence[str], output: str | os.PathLike, console: Cons
 
     Example:
 
-    >>> rows = compare_costs(["MicroNet*", "MobileNetV3Small*"], "costs")
+    >>> rows = compare_costs(["ReXNet-*", "keras:EfficientNetB[0-4]"], "costs")
     """
     require_matplotlib("picture")
     records = _chosen(names)
     output = Path(output)
     output.mkdir(parents=True, exist_ok=True)
-    times = _latencies([record.name for record in records], output / "latencies.json", console)
-    rows = []
-    for record in sorted(records, key=lambda record: record.madds):
-        row = {"name": record.name, "family": record.family}
-        row |= {name: getattr(record, name) for name in ("top1", "top1_source", "madds", "params")}
-        rows.append(row | times[record.name])
+    measured = _measured([record.name for record in records], output / "latencies.json", console)
+    columns = ("name", "family", "top1", "top1_source", "madds", "params")
+    rows = [{name: getattr(record, name) for name in columns} | measured[record.name] for record in records]
+    rows.sort(key=lambda row: row["madds"])
     for row in rows:
         row["pareto"] = [cost for cost in _COSTS if on_front(row, rows, cost)]
     write_json(output / "costs.json", rows)
@@ -72,16 +73,19 @@ def _chosen(names):
     if not names:
         return published
     chosen = {}
+    published_by_keras = [network for network in keras_networks().values() if network.top1 is not None]
     for name in names:
-        found = [record for record in published if fnmatch.fnmatchcase(record.name, name)]
+        ours = not name.startswith(PREFIX)
+        found = [record for record in (published if ours else published_by_keras) if fnmatchcase(record.name, name)]
         if not found:
             # Names that no network has are told apart from those without a figure.
-            raise UserError(f"{find_model(name).name} has no published accuracy.")
+            record = find_model(name) if ours else find_keras(name)
+            raise UserError(f"{record.name} has no published accuracy.")
         chosen |= {record.name: record for record in found}
     return list(chosen.values())
 
 
-def _latencies(names, path, console):
+def _measured(names, path, console):
     """Measures what `path` does not hold yet, and returns what it then holds: a dict from name to figures."""
     known = read_json(path, "Remove it to measure afresh.") if path.exists() else {}
     columns = (TextColumn("{task.description}"), MofNCompleteColumn(), TimeElapsedColumn())
@@ -94,12 +98,17 @@ def _latencies(names, path, console):
         for name in missing:
             progress.update(task, description=name)
             file = Path(folder) / "network.tflite"
-            with Exporter(open_model(name)) as exporter:
+            model = open_model(name)
+            with Exporter(model) as exporter:
                 file.write_bytes(exporter.convert())
             vouch_for(file)
-            model = TFLiteModel(file)
-            latency = min(model.invoke_ms() for _ in range(_RUNS))
+            runner = TFLiteModel(file)
+            latency = min(runner.invoke_ms() for _ in range(_RUNS))
             known[name] = {"latency_ms": latency, "size_bytes": file.stat().st_size}
+            if name.startswith(PREFIX):
+                # The catalog has those of ours.
+                cost = complexity(model)
+                known[name] |= {"madds": cost.madds, "params": cost.params}
             write_json(path, known)
             progress.advance(task)
     return known

@@ -1,6 +1,7 @@
 """The time of every layer of a model in TFLite, measured."""
 
 import time
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,6 +14,7 @@ from keras_lightnets.applications.catalog import find_model
 from keras_lightnets.complexity import complexity
 from keras_lightnets.errors import UserError
 from keras_lightnets.evaluation.cutting import OTHER, cut
+from keras_lightnets.evaluation.keras_networks import PREFIX, find_keras
 from keras_lightnets.evaluation.opening import load_keras
 from keras_lightnets.export.tflite import Exporter
 from keras_lightnets.files import replacing
@@ -48,20 +50,23 @@ class LayerTimes(NamedTuple):
 
 
 def open_model(source, size=None):
-    """Returns the network of a name in `list_models()`, with random weights, or the model in a `.keras` file.
+    """Returns a network by its name, with random weights, or the model in a `.keras` file.
 
     Args:
-        source: str, the name or the path.
+        source: str, a name in `list_models()`, one of keras.applications such as "keras:EfficientNetB0", or the path.
         size: int, height and width of its images. Defaults to None: the network's own.
 
     Raises:
         UserError: if there is no such network or file, or it does not take the size.
     """
     if not source.endswith(".keras"):
-        record = find_model(source)
-        side = size or record.input_size
+        if source.startswith(PREFIX):
+            build, side = find_keras(source).builder, size
+        else:
+            record = find_model(source)
+            build, side = partial(record.builder, **record.kwargs), size or record.input_size
         try:
-            return record.builder(**record.kwargs, weights=None, input_shape=(side, side, 3))
+            return build(weights=None, input_shape=side and (side, side, 3))
         except ValueError as error:
             raise UserError(f"Cannot build {source}: {error}") from error
     model = load_keras(source)
@@ -78,7 +83,8 @@ def profile(source, size=None, measure=False, output=None):
     """Counts what a network costs, layer by layer, and measures it.
 
     Args:
-        source: str, a name in `list_models()` or the path of a `.keras` file.
+        source: str, a name in `list_models()`, one of keras.applications such as "keras:EfficientNetB0", or the path
+            of a `.keras` file.
         size: int, height and width of its images. Defaults to None: the network's own.
         measure: bool, whether to put the milliseconds of TFLite beside the layers. Defaults to False.
         output: str or Path ending in .md, .csv or .json to write the tables to. Defaults to None.
