@@ -224,6 +224,11 @@ DAMAGED = {
     "mean is huge": _edited("mean", [10**400] * 3),
     "std is 0": _edited("std", [0, 1, 1]),
     "std is null": _edited("std", None),
+    "an unknown task": _edited("task", ["classify"]),
+    "another task": _edited("task", "detect"),
+    "anchors of no grids": _edited("anchors", {"sizes": [[[0.5, 0.5]]]}),
+    "anchors of text": _edited("anchors", {"grids": [[1, 1]], "sizes": [["ab"]]}),
+    "anchors without end": _edited("anchors", {"grids": [[10**6, 10**6]], "sizes": [[[0.5, 0.5]]]}),
 }
 
 

@@ -124,16 +124,25 @@ class COCOMeanAP(keras.metrics.Metric):
             Dict of `"AP"`, `"AP50"` and `"AP75"`, floats; `"per_class"`, a list of AP; and where every batch had
             `"sizes"`, `"AP_small"`, `"AP_medium"` and `"AP_large"`: objects below 32x32, up to 96x96 pixels, and above.
         """
-        names = list(_AREAS) if self._sized else ["AP"]
-        classes = range(self.classes)
-        curves = {name: [_precisions(self._found.get((name, label), [])) for label in classes] for name in names}
-        precisions = np.stack(curves["AP"])
-        sizes = {name: _mean(np.stack(curve)) for name, curve in curves.items()}
+        precisions = self.precisions()
+        sizes = [name for name in _AREAS if name != "AP"] if self._sized else []
         return {
-            **{"AP": sizes.pop("AP"), "AP50": _mean(precisions[:, 0]), "AP75": _mean(precisions[:, 5])},
-            **sizes,
+            **{"AP": _mean(precisions), "AP50": _mean(precisions[:, 0]), "AP75": _mean(precisions[:, 5])},
+            **{name: _mean(self._precisions(name)) for name in sizes},
             "per_class": [_mean(curve) for curve in precisions],
         }
+
+    def precisions(self) -> np.ndarray:
+        """Returns the precision of every class, at every threshold and recall: what AP is the mean of.
+
+        Returns:
+            Float array `(classes, 10, 101)` for intersections over union of 0.5, 0.55 to 0.95 and recalls of 0, 0.01 to
+            1; NaN where a class has no objects.
+        """
+        return self._precisions("AP")
+
+    def _precisions(self, name):
+        return np.stack([_precisions(self._found.get((name, label), [])) for label in range(self.classes)])
 
     def get_config(self) -> dict:
         """Returns the arguments."""

@@ -61,6 +61,24 @@ def draw_confusion(matrix, classes, path):
     _save(figure, path)
 
 
+def draw_precision_recall(precisions, classes, path):
+    """Draws the precision of each class, an array `(classes, 101)`, NaN without objects, against recall, 0 to 1."""
+    figure = _figure(6, 5)
+    axes = figure.subplots()
+    recalls = np.linspace(0, 1, precisions.shape[1])
+    # More names than this would be no legend.
+    few = len(classes) <= 12
+    for name, curve in zip(classes, precisions, strict=True):
+        if not np.isnan(curve).any():
+            axes.plot(recalls, curve, label=name if few else None, color=None if few else "0.8", linewidth=1)
+    if len(classes) > 1 and not np.isnan(precisions).all():
+        axes.plot(recalls, np.nanmean(precisions, axis=0), label="mean of the classes", color="black")
+    axes.set(xlabel="recall", ylabel="precision, intersection over union of 0.5", xlim=(0, 1), ylim=(0, 1.02))
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize="small")
+    _save(figure, path)
+
+
 def on_front(row, rows, cost):
     """Whether no other of some rows with "top1" and costs is at least as good and as cheap as `row`."""
     sides = [(other["top1"], -other[cost]) for other in rows]

@@ -2,10 +2,21 @@
 
 from typing import NamedTuple
 
+from keras_lightnets.detection import Anchors
 from keras_lightnets.errors import UserError
 from keras_lightnets.files import read_metadata
+from keras_lightnets.graph import operations
 from keras_lightnets.preprocessing import Preprocessing
 from keras_lightnets.version import __version__
+
+# What is shown of an image.
+_SHOWN = {
+    "classify": "central square, scaled bilinearly",
+    "detect": "whole image, scaled bilinearly",
+    "segment": "whole image, scaled bilinearly",
+}
+# The largest images have maps of half a million pixels.
+_MOST_ANCHORS = 10_000_000
 
 
 class Metadata(NamedTuple):
@@ -17,6 +28,8 @@ class Metadata(NamedTuple):
         size: int, height and width of the images.
         crop: float in (0, 1], side of the central square that is shown, as a share of the short side.
         preprocessing: `Preprocessing`.
+        task: "classify", "detect" or "segment". Defaults to "classify".
+        anchors: dict of the arguments of `Anchors`, of a detector. Defaults to None.
     """
 
     model: str | None
@@ -24,16 +37,20 @@ class Metadata(NamedTuple):
     size: int
     crop: float
     preprocessing: Preprocessing
+    task: str = "classify"
+    anchors: dict | None = None
 
     def to_dict(self):
         """Returns the JSON values that a file carries."""
         return {
             "keras_lightnets": __version__,
             "model": self.model,
+            "task": self.task,
             "labels": list(self.labels),
+            **({} if self.anchors is None else {"anchors": self.anchors}),
             "input": {
                 "size": self.size,
-                "image": "central square, scaled bilinearly",
+                "image": _SHOWN[self.task],
                 "crop": self.crop,
                 "channels": "RGB",
                 "pixels": "(0..255 - mean) / std",
@@ -75,7 +92,40 @@ def metadata_of(path):
     if min(std) <= 0:
         raise _damaged(path, f"`std` is {std!r:.40}, not positive")
     name = content.get("model")
-    return Metadata(name if isinstance(name, str) else None, labels, size, crop, Preprocessing(tuple(mean), tuple(std)))
+    task = content.get("task", "classify")
+    if not isinstance(task, str) or task not in _SHOWN:
+        raise _damaged(path, f"`task` is {task!r:.40}")
+    preprocessing = Preprocessing(tuple(mean), tuple(std))
+    name = name if isinstance(name, str) else None
+    return Metadata(name, labels, size, crop, preprocessing, task, _anchors(path, content.get("anchors")))
+
+
+def anchors_in(model):
+    """Returns what the metadata of a functional model say of its `Anchors`: a dict, empty if it has none."""
+    layer = next((layer for layer in operations(model) if isinstance(layer, Anchors)), None)
+    return {"anchors": {"grids": layer.grids, "sizes": layer.sizes}} if layer else {}
+
+
+def _anchors(path, about):
+    """Checks the arguments of `Anchors`."""
+    if about is None:
+        return None
+    grids, sizes = (about.get(name) if isinstance(about, dict) else None for name in ("grids", "sizes"))
+    if not isinstance(grids, list) or not isinstance(sizes, list) or len(grids) != len(sizes) or not grids:
+        raise _damaged(path, "`anchors` are no lists of grids and sizes")
+    count = 0
+    for grid, shapes in zip(grids, sizes, strict=True):
+        pairs = [grid, *shapes] if isinstance(shapes, list) else []
+        if not pairs or not all(
+            isinstance(pair, list) and len(pair) == 2 and all(map(_is_number, pair)) for pair in pairs
+        ):
+            raise _damaged(path, "`anchors` are not pairs of numbers")
+        if min(map(min, pairs)) <= 0 or any(isinstance(side, float) for side in grid):
+            raise _damaged(path, "`anchors` are not positive")
+        count += grid[0] * grid[1] * len(shapes)
+    if count > _MOST_ANCHORS:
+        raise _damaged(path, f"they have {count} anchors")
+    return {"grids": grids, "sizes": sizes}
 
 
 def _is_number(value):

@@ -34,6 +34,7 @@ from keras_lightnets.export.fusing import fuse
 from keras_lightnets.export.images import check_data, random_samples
 from keras_lightnets.export.interpreter import vouch_for
 from keras_lightnets.export.judging import check_file, check_fused
+from keras_lightnets.export.metadata import anchors_in
 from keras_lightnets.export.outliers import without_outliers
 from keras_lightnets.export.verification import Reference, Report
 from keras_lightnets.files import add_metadata, replacing, write_json
@@ -164,7 +165,7 @@ class Exporter:
         with replacing(path) as temporary:
             temporary.write_bytes(content)
             if metadata is not None:
-                add_metadata(temporary, metadata)
+                add_metadata(temporary, metadata | anchors_in(self._model))
             vouch_for(temporary)
             report, outputs = self.reference.run(temporary, quantization)
             if quantization is None:
