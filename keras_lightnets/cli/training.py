@@ -74,30 +74,44 @@ def train(
 def evaluate(
     model: Annotated[Path, typer.Option(help="A .keras or .tflite file that keras-lightnets wrote.")],
     data: Data,
-    output: Annotated[Path, typer.Option(help="Folder for evaluation.json, classes.csv and confusion.png.")],
+    output: Annotated[Path, typer.Option(help="Folder for evaluation.json, classes.csv and pictures.")],
     split: Annotated[str, typer.Option(help="test, validation or train.")] = "test",
     seed: Annotated[int, typer.Option(min=0, help="Seed of the split.")] = 0,
     holdout: Annotated[float, typer.Option(min=0, max=0.9, help="Share of the training images held out.")] = 0.0,
     as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
 ):
-    """Measure a model file: top-1, top-5, calibration, class by class, confusion matrix."""
+    """Measure a model file, class by class: accuracy, average precision of boxes, or overlap of masks."""
     from keras_lightnets.evaluation.evaluating import evaluate
 
     result = evaluate(model, data, output, split, seed, holdout)
     if as_json:
         print(json.dumps(result, indent=2))
         return
-    table = rich.table.Table("class", "images", "recall", "precision")
+    names = [name for name in result["classes"][0] if name != "class"]
+    table = rich.table.Table("class", *names)
     for row in result["classes"]:
-        shares = ("" if row[name] is None else f"{row[name]:.2%}" for name in ("recall", "precision"))
-        table.add_row(row["class"], str(row["images"]), *shares)
+        table.add_row(row["class"], *map(_share, (row[name] for name in names)))
     console = open_console()
     console.print(table)
-    console.print(
-        f"{result['images']} images: top-1 {result['top1']:.2%}, top-5 {result['top5']:.2%}, cross-entropy "
-        f"{result['loss']:.3f}, expected calibration error {result['calibration_error']:.3f}",
-        highlight=False,
-    )
+    console.print(f"{result['images']} images: {_FIGURES[result['task']](result)}", highlight=False)
+
+
+def _share(value):
+    """Returns a figure as text: shares in percent, counts as they are, nothing for None."""
+    return "" if value is None else f"{value:.2%}" if isinstance(value, float) else str(value)
+
+
+_FIGURES = {
+    "classify": lambda result: (
+        f"top-1 {result['top1']:.2%}, top-5 {result['top5']:.2%}, cross-entropy {result['loss']:.3f}, expected "
+        f"calibration error {result['calibration_error']:.3f}"
+    ),
+    "detect": lambda result: (
+        ", ".join(f"{name} {_share(value)}" for name, value in result.items() if name.startswith("AP"))
+        + f"; {result['missed']} objects missed and {result['wrong']} wrong boxes at a score of 0.3"
+    ),
+    "segment": lambda result: f"mIoU {_share(result['mean_iou'])}, {_share(result['pixel_accuracy'])} of the pixels",
+}
 
 
 @runs.command()

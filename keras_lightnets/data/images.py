@@ -95,13 +95,28 @@ def image_size(path):
     Raises:
         BadImageError: names the file if it is missing, or no image that can be read.
     """
+    # What can be wrong with a file is told by the one function that reads it.
+    return _header_size(path) or read_image(path).shape[:2]
+
+
+def encoded_size(content):
+    """Returns height and width of an encoded image, a scalar string tensor, upright, as an int32 tensor `(2,)`."""
+
+    def size(content):
+        return np.array(_header_size(io.BytesIO(content)) or decode_image(content).shape[:2], "int32")
+
+    return tf.ensure_shape(tf.numpy_function(size, [content], tf.int32, stateful=False), (2,))
+
+
+def _header_size(file):
+    """Returns height and width, upright, or None if Pillow cannot tell them."""
     try:
-        with Image.open(path, formats=_formats()) as image:
+        with Image.open(file, formats=_formats()) as image:
             turned = image.getexif().get(ExifTags.Base.Orientation, 1) >= 5
             return image.size if turned else image.size[::-1]
-    # What can be wrong with a file is told by the one function that reads it.
+    # Damaged files lead Pillow's parsers to errors of any kind.
     except Exception:
-        return read_image(path).shape[:2]
+        return None
 
 
 def check_images(paths):

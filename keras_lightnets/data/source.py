@@ -50,7 +50,7 @@ class Data(NamedTuple):
         splits: dict with a `Source` for "train", "validation" and "test".
         identity: list of str that tells the data apart from others.
         left_out: dict of the counts of files that are not used, by reason. Defaults to None.
-        contents: dict with the `Contents` of each split, if the images are annotated. Defaults to None.
+        contents: dict with the `Contents` of each split of annotated images in a folder. Defaults to None.
         bad: tuple of str, the messages about annotated images that were skipped. Defaults to an empty tuple.
     """
 

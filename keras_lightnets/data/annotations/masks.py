@@ -10,6 +10,7 @@ import warnings
 from collections import Counter
 
 import numpy as np
+import tensorflow as tf
 from PIL import Image
 
 from keras_lightnets.data.annotations.names import read_names
@@ -70,6 +71,11 @@ def _checked(path, image, size, classes):
             f"{path} has class {numbers[-1]} at x={x}, y={y}, which nobody named: there are {len(classes)} names."
         )
     return numbers.astype("int64")
+
+
+def read_mask(content):
+    """Returns `decode_mask` of a scalar string tensor, in a graph, as a uint8 tensor `(height, width)`."""
+    return tf.ensure_shape(tf.numpy_function(decode_mask, [content], tf.uint8, stateful=False), (None, None))
 
 
 def decode_mask(content):

@@ -7,18 +7,22 @@ from pathlib import Path
 from keras_lightnets.data.annotations import coco, masks, voc, yolo
 from keras_lightnets.data.annotations.sources import boxed_files, masked_files
 from keras_lightnets.data.annotations.splitting import split
+from keras_lightnets.data.annotations.tfds import boxes_of, masks_of
 from keras_lightnets.data.source import Contents, make_data
+from keras_lightnets.data.tfds import prepared_builder
 from keras_lightnets.errors import UserError
 
 _FORMATS = {"detect": (coco, voc, yolo), "segment": (masks,)}
 _SOURCES = {"detect": boxed_files, "segment": masked_files}
+_BUILDERS = {"detect": boxes_of, "segment": masks_of}
 
 
 def open_annotated(name, task, seed, holdout, shuffle_buffer=16384, skip_bad_images=False):
     """Opens annotated images.
 
     Args:
-        name: str or Path of a folder.
+        name: str or Path of a folder; or "tfds:NAME" for TensorFlow Datasets: boxes of coco/2017, voc/2012 and others,
+            masks of oxford_iiit_pet.
         task: "detect" for boxes, "segment" for masks.
         seed: int, seed of the split.
         holdout: float, share of the training images that becomes the validation; with 0 validation is the test.
@@ -27,11 +31,17 @@ def open_annotated(name, task, seed, holdout, shuffle_buffer=16384, skip_bad_ima
             instead of raising. Defaults to False.
 
     Returns:
-        A `Data` with `contents`; the messages about the images left out are `bad`.
+        A `Data` with `contents`, unless it is of TensorFlow Datasets, which would have to be read as a whole; the
+        messages about the images left out are `bad`.
 
     Raises:
         UserError: if the data cannot be opened, or an annotation is wrong: names the file and the object.
     """
+    kind, _, rest = str(name).partition(":")
+    if kind == "tfds":
+        if skip_bad_images:
+            raise UserError(f"{name}: bad images can be skipped in folders only.")
+        return _BUILDERS[task](prepared_builder(rest), holdout, shuffle_buffer)
     root = Path(name)
     if not root.is_dir():
         raise UserError(f"{root} is not a folder. Give a folder of annotated images.")

@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from keras_lightnets.data.annotations.masks import decode_mask
+from keras_lightnets.data.annotations.masks import read_mask
 from keras_lightnets.data.images import check_images
 from keras_lightnets.data.source import Source, permuted
 
@@ -31,12 +31,9 @@ def boxed_files(images):
 def masked_files(images):
     """Returns the `Source` of images with masks: list of `Annotated`. The target is uint8 `(height, width)`."""
     paths = tf.constant([[str(image.path), str(image.mask)] for image in images])
-    return _files(images, lambda i: tuple(tf.unstack(tf.gather(paths, i))), _mask)
-
-
-def _mask(path):
-    mask = tf.numpy_function(decode_mask, [tf.io.read_file(path)], tf.uint8, stateful=False)
-    return tf.ensure_shape(mask, (None, None))
+    return _files(
+        images, lambda i: tuple(tf.unstack(tf.gather(paths, i))), lambda path: read_mask(tf.io.read_file(path))
+    )
 
 
 def _files(images, record, target=lambda target: target):
