@@ -30,6 +30,7 @@ lint: $(VENV)/.installed
 	$(VENV)/bin/lint-imports
 	$(RUN) -m tools.house
 	$(RUN) -m mypy
+	$(RUN) -m tools.english
 
 test: lint
 	$(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow"

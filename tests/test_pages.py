@@ -38,7 +38,7 @@ def test_links_lead_to_files_and_headings(path):
 
 def _check(command):
     """Asserts that what a line calls exists, with its options."""
-    words = [word for word in shlex.split(command) if not re.fullmatch(r"[A-Z_]+=\S*", word)]
+    words = [word for word in shlex.split(command, comments=True) if not re.fullmatch(r"[A-Z_]+=\S*", word)]
     if "|" in words:
         words = words[: words.index("|")]
     program, *arguments = words[1:] if words[0] == "srun" else words

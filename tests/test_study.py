@@ -16,11 +16,11 @@ def network(name, top1, madds, error=0.5):
 
 RIVAL = network("MobileNetV2-alpha=0.35", 65.0, 3e6)
 VERDICTS = {
-    "better at equal cost": (70.0, 3.2e6, r"\*\*yes\*\*; .* \+5.00 ± 1.39 points .* at about equal cost"),
+    "better at equal cost": (70.0, 3.2e6, r"\*\*yes\*\*. .* \+5.00 ± 1.39 points .* at about equal cost"),
     "worse at equal cost": (60.0, 2.8e6, r"\*\*no\*\*"),
     "within the error at equal cost": (66.0, 3e6, r"\*\*undecided\*\*;"),
-    "better and cheaper": (70.0, 1e6, r"\*\*yes\*\*; .* at 3.0 times less cost"),
-    "worse and dearer": (60.0, 6e6, r"\*\*no\*\*; .* at 2.0 times the cost"),
+    "better and cheaper": (70.0, 1e6, r"\*\*yes\*\*. .* at 3.0 times less cost"),
+    "worse and dearer": (60.0, 6e6, r"\*\*no\*\*. .* at 2.0 times the cost"),
     "as good and cheaper": (66.0, 1e6, r"\*\*as good for less\*\*"),
     "as good and dearer": (66.0, 6e6, r"\*\*as good for more\*\*"),
     "worse and cheaper": (60.0, 1e6, r"\*\*undecided, worse for less\*\*"),
@@ -42,7 +42,7 @@ def test_answers(name):
 
 def test_the_best_that_costs_no_more_answers():
     rows = [network("MicroNetM2", 70.0, 1e6), network("MicroNetM3", 66.0, 3e6), network("MicroNetM0", 60.0, 2e6), RIVAL]
-    assert "**yes**; MicroNetM2" in generate_study._answer(*generate_study.CLAIMS[0], rows)
+    assert "**yes**. MicroNetM2" in generate_study._answer(*generate_study.CLAIMS[0], rows)
 
 
 def test_table_marks_the_front():

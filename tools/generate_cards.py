@@ -21,11 +21,11 @@ TEMPLATE = """# {title}
 |---|---:|---:|---:|---|
 {variants}
 
-Parameters are the trainable ones with the classifier for 1000 classes. Multiply-adds are those of one image of
-{size}x{size} pixels: {madds}.
+Parameters are trainable ones, with the classifier for 1000 classes.
+Multiply-adds are for one image of {size}x{size} pixels: {madds}.
 Batch normalisation, biases, pooling and activations are not counted.
 Both were counted on {counted}.
-Accuracies are top-1 on ImageNet as published; none was measured with this package.
+Accuracies are top-1 on ImageNet as published. None was measured with this package.
 
 ## Use
 
@@ -104,9 +104,9 @@ def _weights(models):
         for record in released
     )
     return (
-        '`weights="imagenet"` takes the sets marked so; the others go by their names, or, where the publisher has no '
-        "direct link, by the path of the file. Top-1 is the publisher's. What could not be checked against the "
-        "publisher is listed as unverified.\n\n"
+        '`weights="imagenet"` takes the sets with "yes" under imagenet. Pass the other sets by name. Where the '
+        "publisher has no direct link, download the file and pass its path. Top-1 is the publisher's. The last column "
+        "lists what could not be checked against the publisher.\n\n"
         "| `weights` | imagenet | Network | Format | Source | Top-1 | Hash | Licence | Unverified |\n"
         f"|---|---|---|---|---|---:|---|---|---|\n{rows}"
     )
@@ -127,7 +127,7 @@ def _percent(top1):
 
 def _preprocessing(record):
     if record == RAW:
-        return "none; the model takes pixels of 0-255 and scales them itself."
+        return "none. The model takes pixels of 0-255 and scales them itself."
     mean, std = (", ".join(f"{value:g}" for value in values) for values in record)
     return f"(pixel - mean) / std by channel, with mean ({mean}) and std ({std})."
 

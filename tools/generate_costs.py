@@ -7,10 +7,10 @@ from tools import DOCS
 PAGE = DOCS / "costs.md"
 _HEAD = """# The published cost tables, counted again
 
-Each table is what `keras_lightnets.complexity` counts in the networks of this package, or a formula of
-`keras_lightnets.design` gives, with the published figure in brackets where it is another. A count agrees if it rounds
-to the published figure or is cut off to it; **bold** figures differ, and the last column says why. Multiply-adds are
-those of convolutions, dense layers and Dynamic Shift-Max's mixing at batch 1. This page is generated: `make costs`.
+`keras_lightnets.complexity` counts each table in the networks of this package. For single layers, a formula of
+`keras_lightnets.design` counts. A published figure that differs stands in brackets. A count agrees if it rounds to the
+published figure, or is cut off to it. **Bold** figures differ, and the last column says why. Multiply-adds of
+convolutions, dense layers and the mix of Dynamic Shift-Max count, at batch 1. `make costs` generates this page.
 """
 
 

@@ -20,8 +20,8 @@ TEMPLATE = """# Finding a shape: the studies of the ReXNet paper, re-run
 
 Han, Yun, Heo and Yoo, Rethinking Channel Dimensions for Efficient Model Design, CVPR 2021
 (<https://arxiv.org/abs/2007.00992>). The paper leaves much open: how random layers are drawn, how channels are
-searched, how candidates are trained. What it leaves open is an argument of the commands; what is published stands
-beside what was measured. This page is generated from the files of the runs: `python -m tools.generate_design RUNS`.
+searched, how candidates are trained. The commands have an argument for each open choice. Tables show the published
+values beside the measured ones. `python -m tools.generate_design RUNS` writes this page from the files of the runs.
 
 ## Rank of a layer's output against its ratio of channels (Figure 1)
 
@@ -29,10 +29,10 @@ beside what was measured. This page is generated from the files of the runs: `py
 
 ![Rank against ratio of channels](design/ranks.png)
 
-Published values were read off the figure, to 0.01 for the single convolutions and 0.02 for the bottlenecks
-([rank_curves.csv](../keras_lightnets/design/rank_curves.csv)); all points are in [ranks.csv](design/ranks.csv). Below,
-"distance" is the mean distance of the measured from the published points without the linear ones, "order" the rank
-correlation between the nonlinearities here and there, 1 where smooth ones beat ReLU as in the paper.
+Published values were read off the figure ([rank_curves.csv](../keras_lightnets/design/rank_curves.csv)), to 0.01 for
+the single convolutions and 0.02 for the bottlenecks. All points are in [ranks.csv](design/ranks.csv). In the table,
+"distance" is the mean distance between measured and published points, without the linear ones. "Order" is the rank
+correlation of the nonlinearities here with the paper's. It is 1 where smooth ones beat ReLU as in the paper.
 
 {rank_table}
 
@@ -45,10 +45,10 @@ for features in keras_lightnets.design.feature_rank(model, images):  # of any mo
 
 ## Searched networks: parameters and multiply-adds (Table 3)
 
-From the cost model alone, `keras_lightnets.design.bottleneck_net_cost`. The paper gives the mean of the top and bottom
-tenth of each space for these networks, the best and the worst one; it does not say which blocks halve the image, and
-with blocks 2 and 4 of 5, 4 and 8 of 9, 5 and 9 of 13, a last convolution of 1024 filters and 10 classes its numbers
-return.
+The counts come from the cost model, `keras_lightnets.design.bottleneck_net_cost`. The networks are the best and the
+worst of each space. The paper gives the mean cost of the top and bottom tenth of the space, and does not say which
+blocks halve the image. Here they are blocks 2 and 4 of 5, 4 and 8 of 9, and 5 and 9 of 13. The last convolution has
+1024 filters, and there are 10 classes. These settings reproduce the published numbers.
 
 {table3}
 
@@ -139,11 +139,11 @@ def _rank_text(study):
         layer: [points[layer, "SiLU", ratio] - points[layer, "ReLU", ratio] for ratio in (0.1, 0.5)]
         for layer in study["agreement"]
     }
-    text = ", ".join(f"{layer.replace('_', ' ')} {low:+.2f} and {high:+.2f}" for layer, (low, high) in gains.items())
+    text = "\n".join(f"- {layer.replace('_', ' ')}: {low:+.2f} and {high:+.2f}" for layer, (low, high) in gains.items())
     return (
-        f"Linear convolutions have the rank of their input (within {linear:.3f} of the ratio). SiLU's rank above "
-        f"ReLU's, at ratios 0.1 and 0.5: {text}. The distances above say how far the values are from the paper's; no "
-        "choice that was tried reproduces all panels, so the paper's random layers were drawn in yet another way."
+        f"Linear convolutions have the rank of their input (within {linear:.3f} of the ratio). The rank of SiLU "
+        f"exceeds the rank of ReLU, at ratios 0.1 and 0.5, by this much:\n\n{text}\n\n"
+        "No choice that was tried reproduces all panels. So the paper must have drawn its random layers in another way."
     )
 
 
@@ -166,13 +166,14 @@ def _table3():
 def _search_text(search):
     settings, between = search["settings"], search["spread"]["between_seeds"]
     return (
-        f"{len(search['candidates'])} networks of {settings['blocks']} blocks, each trained {settings['seeds']} times "
-        f"for {settings['epochs']} epochs on {settings['images']} images of {settings['size']}x{settings['size']} "
-        f"pixels, {1_500_000 / settings['epochs'] / settings['images']:.0f} times fewer than the paper's 30 epochs on "
-        "50,000 of 32x32, and at about half its widths. The accuracy is that on the tenth of the training images that "
-        "is held out. Between networks it has a standard deviation of "
-        f"{search['spread']['between_networks']:.2%}, between seeds of one network {between:.2%}, which leaves "
-        f"{between / math.sqrt(settings['seeds']):.2%} in a mean of them."
+        f"The search drew {len(search['candidates'])} networks of {settings['blocks']} blocks. Each was trained "
+        f"{settings['seeds']} times for {settings['epochs']} epochs on {settings['images']} images of "
+        f"{settings['size']}x{settings['size']} pixels. The paper trains for 30 epochs on 50,000 images of 32x32 "
+        f"pixels, {1_500_000 / settings['epochs'] / settings['images']:.0f} times as many images, and its networks are "
+        "about twice as wide. Accuracy is measured on a tenth of the training images that is held out. Its standard "
+        f"deviation is {search['spread']['between_networks']:.2%} between networks, and {between:.2%} between seeds of "
+        "one network. "
+        f"The mean over seeds has {between / math.sqrt(settings['seeds']):.2%}."
     )
 
 
@@ -187,11 +188,11 @@ def _outcome(search):
     others = ", ".join(f"{name} {value:+.2f}" for name, value in search["correlations"].items() if name != "bend")
     means = {name: f"{group['bend']:.2f}" for name, group in search["groups"].items()}
     return (
-        f"Does near-linear win here too? The rank correlation of accuracy with the distance from a straight line is "
-        f"{bend:+.2f}; chance gives up to ±{min(chance, 1):.2f} in 19 of 20 searches of this size. So {verdict}. Mean "
+        f"Does near-linear win here too? Accuracy and the distance from a straight line have a rank correlation of "
+        f"{bend:+.2f}. Chance gives up to ±{min(chance, 1):.2f} in 19 of 20 searches of this size. So {verdict}. Mean "
         f"distance of the top, middle and bottom group: {means['top']}, {means['middle']}, {means['bottom']}. "
-        f"Correlations of accuracy with the rest: {others.replace('_', ' ')}. The ± of a group is that between its "
-        "networks, of a single network that between its seeds."
+        f"Correlations of accuracy with the rest: {others.replace('_', ' ')}. The ± of a group is the spread between "
+        "its networks. For a single network, it is the spread between its seeds."
     )
 
 
@@ -201,13 +202,14 @@ def _factor_text(rows):
         step = after["accuracy"] - before["accuracy"]
         error = math.hypot(before["accuracy_std"], after["accuracy_std"])
         published = (after["published_top1"] - before["published_top1"]) / 100
-        lines.append(f"{after['name']} {step:+.1%} ± {error:.1%} (published {published:+.1%})")
+        lines.append(f"- {after['name']}: {step:+.1%} ± {error:.1%} (published {published:+.1%})")
         clear += [after["name"]] if abs(step) > error else []
     return (
-        "Each row changes one factor and is as wide as the limit allows; CIFAR-10 here and CIFAR-100 there, so that "
-        f"steps compare and values do not. Steps in accuracy: {'; '.join(lines)}. Larger than their spread: "
-        f"{', '.join(clear) or 'none, so the table does not return at this scale'}. The nuclear norm is that of the "
-        "pooled features of the held-out images; the paper does not say of which images its own is."
+        "Each row changes one factor and is as wide as the limit allows. The data are CIFAR-10 here and CIFAR-100 in "
+        "the paper, so compare steps and not values. Steps in accuracy:\n\n" + "\n".join(lines) + "\n\n"
+        f"Steps larger than their spread: {', '.join(clear) or 'none, so the table is not reproduced at this scale'}. "
+        "The nuclear norm is computed from the pooled features of the held-out images. The paper does not name its "
+        "images."
     )
 
 

@@ -35,9 +35,8 @@ CLAIMS = (
 )
 TEMPLATE = """# The papers' headline, at a scale that two cores can train
 
-Small networks are claimed to be better than others of their cost, on ImageNet at 224x224. Here they are trained on
-{classes} classes of small images under one recipe and one budget, so the figures say which way the claims go at this
-scale, and no more:
+The papers claim that their networks are better than others of equal cost, on ImageNet at 224x224. This page tests the
+claims on {classes} classes of small images, under one recipe and one budget. Its figures hold for this scale only:
 
 ```
 {command}
@@ -45,23 +44,24 @@ python -m tools.generate_study runs
 ```
 
 DATA is tfds:cifar10, or a folder of its images.
-Each is trained for {epochs} epochs on {train} images at {size}x{size} pixels, and tested on {test}. Top-1 is the mean
-over seeds, with the range where there are several; "int8 top-1" is what int8 adds to it, in points, on up to 2000 of
-the test images. Multiply-adds are those of one image. Latency is that of one image on one thread, the shortest of
-{rounds} turns of {burst} runs that all files took one after another, on {machine}.
-**Bold** costs are those of the networks that no other beats: none is as cheap and better.
+Each network is trained for {epochs} epochs on {train} images at {size}x{size} pixels, and tested on {test}. Top-1 is
+the mean over seeds, with the range where there are several. "int8 top-1" is the change in points that int8 causes, on
+up to 2000 of the test images. Multiply-adds are for one image. Latency is for one image on one thread, on
+{machine}. All files run in turns, and the shortest of {rounds} turns of {burst} runs counts.
+A cost is **bold** if no other network is as cheap and better.
 
 {table}
 
 ![Top-1 against multiply-adds and latency](study/study.png)
 
-A difference in top-1 counts only if it is larger than 1.96 standard errors, of the choice of test images and, where
-there are several seeds, of theirs. Costs that differ by less than {equal:.0%} are called equal. Of several networks
-that cost no more than a rival, the best stands against it; if all cost more, the one nearest in cost.
+A difference in top-1 counts only if it exceeds 1.96 standard errors. The error covers the choice of test images and,
+where there are several, the seeds. Costs that differ by less than {equal:.0%} are called equal. Each rival is compared
+with the best network that costs no more. If all cost more, it is compared with the nearest in cost.
 
 {answers}
-All figures are in [study.csv](study/study.csv). What this cannot show: the networks halve {size} pixels five times,
-where the papers' have 224, and the order may change with longer training and more classes.
+All figures are in [study.csv](study/study.csv). The networks halve {size} pixels five times, where the papers start
+from 224. The order may change with longer training and more classes. [What the study shows](explanation/study.md) says
+more.
 """
 
 
@@ -201,7 +201,7 @@ def _verdict(row, rival, cost):
         word = "undecided, better for more" if dearer else "yes"
     else:
         word = "undecided, worse for less" if cheaper else "no"
-    return f"**{word}**; {row['name']} is {gap:+.2f} ± {margin:.2f} points from {rival['name']} {price}."
+    return f"**{word}**. {row['name']} is {gap:+.2f} ± {margin:.2f} points from {rival['name']} {price}."
 
 
 if __name__ == "__main__":

@@ -41,10 +41,11 @@ TEMPLATE = """# Transfer from the released weights
 
 `{command}`
 
-{model} at {size}x{size} pixels, trained with AdamW for {steps} steps of {batch} images in every case; only the start
-differs: random weights, or `weights="cifar10"` under a new classifier. Top-1 on up to {tested} test images is the mean,
-with the range, over seeds (number of them: {seeds}), each of which draws images, batches and weights anew. Classes with
-fewer training images give all. ± are 1.96 standard errors, of the choice of test images and, given several, of seeds.
+In every case, {model} is trained at {size}x{size} pixels with AdamW for {steps} steps of {batch} images. Only the start
+differs: random weights, or `weights="cifar10"` under a new classifier. Top-1 is measured on up to {tested} test images.
+It is the mean over seeds, with the range where there are several. Number of seeds: {seeds}. Each seed draws new images,
+batches and weights. Classes with fewer images contribute all of them. ± is 1.96 standard errors. The error covers the
+choice of test images and, where there are several, the seeds.
 
 {table}
 

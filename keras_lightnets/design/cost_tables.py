@@ -44,7 +44,7 @@ class CheckedTable(NamedTuple):
         for row in self.rows:
             cells = (f"**{cell.shown()}**" if cell.agreement == "differs" else cell.shown() for cell in row.cells)
             lines.append(f"| {row.name} | {' | '.join(cells)} | {row.why} |")
-        head = f"## {self.title}\n\n{self.source}; `keras-lightnets cost-table {self.name}`\n\n"
+        head = f"## {self.title}\n\n{self.source}: `keras-lightnets cost-table {self.name}`\n\n"
         return head + "\n".join(lines) + "\n"
 
     def to_dict(self):

@@ -17,14 +17,14 @@ FAMILY = Family(
     ),
     differences={
         "the paper": (
-            "Layers are those of the authors' code. Its Dynamic Shift-Max rotates the channels inside each group as "
-            "well as the groups. Its blocks start one pointwise convolution earlier than the paper's, which is the "
-            "same chain of layers cut at another place: M3 has 12 rows, and 11 blocks in the paper. The classifier "
+            "The layers follow the authors' code. Its Dynamic Shift-Max rotates the channels inside each group as "
+            "well as the groups. Its blocks start one pointwise convolution earlier than the paper's. The chain of "
+            "layers is the same: M3 has 12 rows here, and 11 blocks in the paper. The classifier "
             "ends in batch normalisation and hard swish, so that no logit is below -0.375. The networks named M0 to "
-            'M3 in the first version of the paper (arXiv 2011.12289) are others. With `activation="relu6"` the rows '
-            "have the zeros that mean no Dynamic Shift-Max in the authors' code, and fewer shuffles with them: ReLU6 "
-            "stands after expansions and depthwise convolutions. Nothing stands after squeezes, where Dynamic "
-            "Shift-Max has one piece and is linear."
+            'M3 in the first version of the paper (arXiv 2011.12289) are other networks. `activation="relu6"` uses the '
+            "rows of the authors' code without Dynamic Shift-Max, which have fewer shuffles. ReLU6 follows expansions "
+            "and depthwise convolutions. No activation follows squeezes, where Dynamic Shift-Max has one piece and is "
+            "linear."
         ),
         "the authors' code": (
             "None in the numbers: same parameters, and equal logits for equal weights. Batch normalisation has "

@@ -13,7 +13,7 @@ FAMILY = Family(
     title="MobileNet",
     paper="Howard et al., MobileNets: Efficient Convolutional Neural Networks for Mobile Vision Applications, 2017",
     link="https://arxiv.org/abs/1704.04861",
-    about="A stack of depthwise and pointwise convolutions; the resolution multiplier is the `input_shape`.",
+    about="A stack of depthwise and pointwise convolutions. The resolution multiplier is the `input_shape`.",
     differences={
         "the paper": (
             "ReLU6 for ReLU, and stride 1 in the last block, whose stride 2 is a slip of Table 1. The full "
@@ -26,11 +26,11 @@ FAMILY = Family(
         ),
         "keras.applications": "None: same signature, layers, order of the weights, and released weights.",
         "PaddleClas": (
-            "PaddleClas' MobileNetV1 pads symmetrically and has ReLU and other batch normalisation constants; "
-            "its weights do not load here."
+            "PaddleClas' MobileNetV1 pads symmetrically and has ReLU and other batch normalisation constants. "
+            "Its weights do not load here."
         ),
         "timm": (
-            "timm's mobilenetv1_* have other padding, batch normalisation constants and classifier; their weights do"
+            "timm's mobilenetv1_* have other padding, batch normalisation constants and classifier. Their weights do"
             " not load here."
         ),
     },

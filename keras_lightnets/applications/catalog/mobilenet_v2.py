@@ -15,15 +15,15 @@ FAMILY = Family(
     link="https://arxiv.org/abs/1801.04381",
     about="Inverted residuals between linear bottlenecks.",
     differences={
-        "the paper": "The paper's 6.9 million parameters of width 1.4 are not those of any released code: 6.1 million.",
+        "the paper": "The paper gives width 1.4 6.9 million parameters. All released code has 6.1 million.",
         "the authors' code": "Released weights are theirs, as converted by keras.applications.",
         "keras.applications": "None: same signature, layers, order of the weights, and released weights.",
         "PaddleClas": (
             "PaddleClas' MobileNetV2 has one more convolution, unrounded widths, symmetric padding and other "
-            "batch normalisation constants; its weights do not load here."
+            "batch normalisation constants. Its weights do not load here."
         ),
         "timm": (
-            "timm's mobilenetv2_* pad symmetrically and have other batch normalisation constants; their weights do "
+            "timm's mobilenetv2_* pad symmetrically and have other batch normalisation constants. Their weights do "
             "not load here."
         ),
     },

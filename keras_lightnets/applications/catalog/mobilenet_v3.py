@@ -20,18 +20,18 @@ FAMILY = Family(
     ),
     differences={
         "the paper": (
-            "The small network has 2.5 million parameters, as in the final paper; the 2.9 million of the first "
+            "The small network has 2.5 million parameters, as in the final paper. The 2.9 million of the first "
             "version belong to a wider classifier."
         ),
         "the authors' code": "Released weights are theirs, as converted by keras.applications.",
         "keras.applications": "None: same signature, layers, order of the weights, and released weights.",
         "PaddleClas": (
             "PaddleClas' MobileNetV3 has one more convolution, other widths of the stem and of squeeze-excite, "
-            "symmetric padding and another hard sigmoid; its weights do not load here."
+            "symmetric padding and another hard sigmoid. Its weights do not load here."
         ),
         "timm": (
-            "timm's mobilenetv3_* want normalised pixels, and, but for those named tf_*, pad symmetrically and have "
-            "other batch normalisation constants; their weights do not load here."
+            "timm's mobilenetv3_* take normalised pixels. Except for the tf_* models, they pad symmetrically and have "
+            "other batch normalisation constants. Their weights do not load here."
         ),
     },
     preprocessing=RAW,

@@ -20,13 +20,13 @@ FAMILY = Family(
     link="https://arxiv.org/abs/2007.00992",
     about=(
         "Channels that grow linearly from block to block, in any width, with SiLU, squeeze-excite and a shortcut "
-        "into the first channels; ReXNet-lite without squeeze-excite and SiLU for int8, and ReXNet-R with channels "
-        "rounded to multiples of 8 or 16."
+        "into the first channels. ReXNet-lite has no squeeze-excite and no SiLU, which suits int8. ReXNet-R has "
+        "channels rounded to multiples of 8 or 16."
     ),
     differences={
         "the paper": (
-            "Layers are those of the authors' code, which says what the paper does not: batch normalisation inside "
-            "squeeze-excite, ReLU6 after it, none in the first three blocks, and a stem and first block that do not "
+            "The layers follow the authors' code where the paper is silent. Squeeze-excite has batch normalisation "
+            "inside and ReLU6 after it, and the first three blocks have none. The stem and the first block do not "
             "shrink below width 1. The plain network without shortcuts of the supplement is not offered."
         ),
         "the authors' code": (
@@ -34,9 +34,9 @@ FAMILY = Family(
             "layer where theirs is a 1x1 convolution of one pixel."
         ),
         "timm": (
-            "ReXNet and ReXNet-R equal timm's rexnet_* and rexnetr_*; timm has no ReXNet-lite. timm's optional drop "
-            "path and dilation are not offered. Widths that timm does not name may differ by one channel in the last"
-            " convolution, where timm rounds and the authors truncate."
+            "ReXNet and ReXNet-R equal timm's rexnet_* and rexnetr_*. timm has no ReXNet-lite. timm's optional drop "
+            "path and dilation are not offered. For widths that timm does not name, the last convolution may differ by "
+            "one channel: timm rounds, and the authors truncate."
         ),
     },
     preprocessing=IMAGENET_STATISTICS,

@@ -23,19 +23,19 @@ FAMILY = Family(
     about="Grouped 1x1 convolutions with channel shuffle between, for 1, 2, 3, 4 or 8 groups and any width.",
     differences={
         "the paper": (
-            "Channels of a scaled network are rounded up to what the groups divide (four times the groups, and the "
-            "groups in the stem), as tensorpack has it; the paper does not say. Hence 1.5x with 3 groups has a stem "
-            "of 36 channels and 300 million multiply-adds where the paper has 292. The widths of `arch2` and "
-            "`shallow`, variants of the first arXiv version, were never published: `arch2` with 8 groups at 0.5x has"
-            " the widths of tensorpack's reproduction, and `shallow` with 3 groups at 0.5x those of 0.75x, which "
-            "give the 40 million multiply-adds of the paper. Their accuracy here is the paper's, for networks of "
-            "perhaps other widths."
+            "The paper does not say how channels of a scaled network are rounded. As in tensorpack, they are "
+            "rounded up to a multiple of four times the groups, and in the stem to a multiple of the groups. Hence "
+            "1.5x with 3 groups has a stem of 36 channels and 300 million multiply-adds, where the paper has 292. "
+            "`arch2` and `shallow` are variants of the first arXiv version, whose widths were never published. "
+            "`arch2` with 8 groups at 0.5x has the widths of tensorpack's reproduction. `shallow` with 3 groups at "
+            "0.5x has the widths of 0.75x, which give the 40 million multiply-adds of the paper. Their accuracies are "
+            "quoted from the paper, whose widths may differ."
         ),
         "the authors' code": (
-            "megvii-model/ShuffleNet-Series shuffles in the inverse order and after the depthwise convolution, puts "
-            "the shortcut first when it concatenates, has no bias in the classifier, and keeps a stem of 24 channels"
-            " at 1.5x. Public builders have the order of the paper and of pytorchcv; with a private switch the "
-            "network equals megvii's too."
+            "megvii-model/ShuffleNet-Series shuffles in the inverse order and after the depthwise convolution, and "
+            "puts the shortcut first when it concatenates. It has no bias in the classifier, and keeps a stem of 24 "
+            "channels at 1.5x. Public builders have the order of the paper and of pytorchcv. Weights of megvii load "
+            "into a network with megvii's order."
         ),
         "timm": "timm has no ShuffleNet.",
     },

@@ -16,10 +16,10 @@ FAMILY = Family(
     link="https://arxiv.org/abs/1807.11164",
     about="Channel split instead of grouped convolutions: half of the channels pass each unit untouched.",
     differences={
-        "the paper": "Numbers are the paper's, Table 5, with squeeze-excite and the residual variants left out.",
+        "the paper": "The numbers are from Table 5. The variants with squeeze-excite and with residuals are left out.",
         "the authors' code": (
-            "megvii-model/ShuffleNet-Series splits even from odd channels at the start of a unit instead of "
-            "shuffling at its end, and has no bias in the classifier; its 2x network has a dropout of 0.2."
+            "megvii-model/ShuffleNet-Series splits even from odd channels at the start of a unit, where others "
+            "shuffle at its end. It has no bias in the classifier. Its 2x network has a dropout of 0.2."
         ),
         "timm": "timm has no ShuffleNet V2. torchvision halves both branches of a strided unit.",
     },
