@@ -3,14 +3,19 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
 import keras_lightnets as kl
-from keras_lightnets.detection.boxes import overlaps
-from keras_lightnets.export.interpreter import TFLiteModel
+from keras_lightnets.errors import UserError
+from keras_lightnets.export.agreement import agreement
+from keras_lightnets.export.judging import check_detections
+from keras_lightnets.export.verification import Reference, Report
 from tools.seeded import calibrated_scales, run, seed_weights, seeded_images
 
 IMAGES = seeded_images((3, 64, 64, 3))
+# Few, because scores that are equal but for rounding may change places.
+FEW = {"score": 0.3, "iou": 0.55, "most": 10}
 
 
 def seeded(model):
@@ -21,48 +26,132 @@ def seeded(model):
 
 @pytest.fixture(scope="module")
 def backbone():
-    return kl.MicroNetM0(weights=None, include_top=False, input_shape=IMAGES.shape[1:])
+    return kl.MobileNet(alpha=0.25, weights=None, include_top=False, input_shape=IMAGES.shape[1:])
 
 
-def test_detector(backbone, tmp_path):
-    detector = seeded(kl.SSDLite(backbone, 3, widths=(64, 32, 32, 16)))
-    path = tmp_path / "detector.tflite"
-    report = kl.export.to_tflite(detector, path, samples=IMAGES)
-    assert report.partitions == 1 and report.max_abs_diff < 1e-4
+@pytest.fixture(scope="module")
+def detector(backbone):
+    return seeded(kl.SSDLite(backbone, 3, widths=(32, 16)))
+
+
+@pytest.fixture(scope="module")
+def expected(detector):
+    found = kl.decode_detections(run(detector, IMAGES), detector.anchors, **FEW)
+    assert found["count"].min() > 1
+    return found
+
+
+def outputs_of(path):
+    """Runs a file as its users do, by its signature, and returns the outputs of all images by name."""
     interpreter = Interpreter(str(path))
-    ((_, signature),) = interpreter.get_signature_list().items()
-    assert sorted(signature["outputs"]) == ["boxes", "classes"]
-    boxes, scores = TFLiteModel(path).predict(IMAGES)
-    assert boxes.shape == (3, 96, 4) and scores.shape == (3, 96, 3)
-    # One delegate that gives every output: no operator is left behind it.
+    runner = interpreter.get_signature_runner()
+    (name,) = runner.get_input_details()
+    rows = [runner(**{name: image[None]}) for image in IMAGES]
+    assert {row.dtype for outputs in rows for row in outputs.values()} == {np.dtype("float32")}
+    return {key: np.concatenate([row[key] for row in rows]) for key in rows[0]}
+
+
+def as_decoded(outputs):
+    """Returns the outputs of a file with the suppression inside under the names of `decode_detections`."""
+    whole = {"labels": outputs["classes"].astype(int), "count": outputs["count"].astype(int)}
+    return {"boxes": outputs["boxes"], "scores": outputs["scores"], **whole}
+
+
+def test_detector(detector, expected, tmp_path):
+    path = tmp_path / "detector.tflite"
+    truth = {"boxes": expected["boxes"], "labels": expected["labels"]}
+    report = kl.export.to_tflite(detector, path, samples=IMAGES, labels=truth)
+    assert report.partitions == 1 and report.max_abs_diff < 1e-4
+    assert report.detections_agreement > 0.9 and report.max_score_diff < 1e-4
+    # Its own detections are the truth; some of what it detects beside them is likelier.
+    assert report.average_precision > 0.9
+    outputs = outputs_of(path)
+    assert {name: output.shape for name, output in outputs.items()} == {"boxes": (3, 84, 4), "scores": (3, 84, 3)}
+    assert agreement(kl.decode_detections(outputs, detector.anchors, **FEW), expected)[0] == 1.0
+    interpreter = Interpreter(str(path))
     interpreter.allocate_tensors()
-    interpreter.invoke()
+    # One delegate that gives every output: no operator is left behind it.
     assert interpreter._get_ops_details()[-1]["op_name"] == "DELEGATE"
-    # Ten, because scores that are equal but for rounding may change places.
-    ours, theirs = (
-        kl.decode_detections(outputs, detector.anchors, most=10)
-        for outputs in (run(detector, IMAGES), {"boxes": boxes, "scores": scores})
-    )
-    assert ours["count"].min() > 1
-    np.testing.assert_array_equal(theirs["labels"], ours["labels"])
-    np.testing.assert_allclose(theirs["scores"], ours["scores"], atol=1e-4)
-    for image, count in enumerate(ours["count"]):
-        pairs = overlaps(theirs["boxes"][image, :count], ours["boxes"][image, :count]).diagonal()
-        assert (pairs > 0.95).all()
     assert kl.export.verify(path, detector, IMAGES).max_abs_diff == pytest.approx(report.max_abs_diff)
+
+
+@pytest.mark.parametrize("quantization", [None, "int8"])
+def test_detections_inside(detector, expected, tmp_path, quantization):
+    path = tmp_path / "detector.tflite"
+    report = kl.export.to_tflite(
+        detector, path, quantization, representative_data=IMAGES, float_io=True, detections=FEW
+    )
+    outputs = outputs_of(path)
+    shapes = {"boxes": (3, 10, 4), "classes": (3, 10), "scores": (3, 10), "count": (3,)}
+    assert {name: output.shape for name, output in outputs.items()} == shapes
+    for image, count in enumerate(outputs["count"].astype(int)):
+        assert (outputs["classes"][image, count:] == -1).all() and not outputs["boxes"][image, count:].any()
+    same, difference = agreement(as_decoded(outputs), expected)
+    assert (report.detections_agreement, report.max_score_diff) == pytest.approx((same, difference))
+    assert kl.export.verify(path, detector, IMAGES, detections=FEW).detections_agreement == pytest.approx(same)
+    if quantization is None:
+        assert same == 1.0 and difference < 1e-4
+    else:
+        assert outputs["count"].min() > 0 and difference < 0.1
+
+
+def test_saved_detections(detector, expected, tmp_path):
+    report = kl.export.to_saved_model(detector, tmp_path / "detector", IMAGES, detections=FEW)
+    assert report.detections_agreement == 1.0 and report.max_score_diff < 1e-4
+    loaded = tf.saved_model.load(str(tmp_path / "detector"))
+    found = as_decoded({name: output.numpy() for name, output in loaded.serve(IMAGES).items()})
+    assert agreement(found, expected)[0] == 1.0
+
+
+def test_other_detections_are_refused(detector):
+    reference = Reference(detector, IMAGES)
+    for share in (None, 0.9):
+        check_detections(reference, Report("", None, 0, 3, 0.0, detections_agreement=share))
+    with pytest.raises(UserError, match="Nothing was written: the file shares 89% of its detections with mobilenet"):
+        check_detections(reference, Report("", None, 0, 3, 0.0, detections_agreement=0.89))
 
 
 def test_segmenter(backbone, tmp_path):
     segmenter = seeded(kl.LRASPP(backbone, 4, filters=16, output_stride=16))
-    report = kl.export.to_tflite(segmenter, tmp_path / "segmenter.tflite", samples=IMAGES)
-    assert report.partitions == 1 and report.top1_agreement > 0.999
     logits = run(segmenter, IMAGES)
+    masks = logits.argmax(-1)
+    masks[:, :8] = 255
+    report = kl.export.to_tflite(segmenter, tmp_path / "segmenter.tflite", samples=IMAGES, labels=masks)
+    assert report.partitions == 1 and report.top1_agreement > 0.999
     assert report.max_abs_diff < 1e-4 * np.abs(logits).max()
+    assert report.mean_iou > 0.999 and report.accuracy > 0.999
 
 
-def test_fused_detector(backbone):
-    detector = seeded(kl.SSDLite(backbone, 3, widths=(64, 32, 32, 16)))
+def test_fused_detector(detector):
     fused = kl.export.fuse(detector)
     assert not any(isinstance(layer, keras.layers.BatchNormalization) for layer in fused.layers)
     for name, outputs in run(detector, IMAGES).items():
         np.testing.assert_allclose(run(fused, IMAGES)[name], outputs, atol=2e-5 * np.abs(outputs).max())
+
+
+BOXES = {"boxes": np.zeros((3, 1, 4)), "labels": np.zeros((3, 1), int)}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"detections": {"scores": 0.1}}, "`detections` must be True, or a dict of score, iou, most"),
+        ({"detections": {"score": 1.5}}, "`detections` needs 0 <= score < 1"),
+        ({"detections": {"most": 2.5}}, "whole number most >= 1"),
+        ({"detections": True, "quantization": "int16x8", "representative_data": IMAGES}, "int16x8 file has no"),
+        ({"metadata": {"labels": ["a", "b"]}}, "`metadata` has 2 labels, and .* 3 outputs"),
+        ({"samples": IMAGES, "labels": np.zeros(3, int)}, "must be a dict of 'boxes' and 'labels'"),
+        ({"samples": IMAGES[:2], "labels": BOXES}, "`labels` are of 3 images, and there are 2"),
+        ({"samples": IMAGES, "labels": BOXES | {"labels": np.full((3, 1), 7)}}, "below the number of classes"),
+    ],
+)
+def test_what_cannot_be_exported(detector, tmp_path, arguments, message):
+    with pytest.raises(UserError, match=message):
+        kl.export.to_tflite(detector, tmp_path / "detector.tflite", **arguments)
+
+
+def test_detections_are_for_detectors(tmp_path):
+    classifier = kl.MicroNetM0(weights=None, input_shape=(32, 32, 3), classes=2)
+    for export in (kl.export.to_tflite, kl.export.to_saved_model):
+        with pytest.raises(UserError, match="is for detectors such as SSDLite; micronet_m0 is none"):
+            export(classifier, tmp_path / "m0.tflite", detections=True)

@@ -3,6 +3,7 @@
 import json
 
 from keras_lightnets.errors import UserError
+from keras_lightnets.export.detectors import anchors_of
 from keras_lightnets.export.fusing.fuse import check_unquantized
 from keras_lightnets.export.precision import in_float32
 from keras_lightnets.graph import functional, own_weights
@@ -59,9 +60,12 @@ def check_metadata(metadata, model):
         raise UserError(f"`metadata` must be a dict of JSON values: {error}.") from None
     if not isinstance(metadata, dict):
         raise UserError(f"`metadata` must be a dict of JSON values. Received: {metadata!r:.60}")
-    labels, classes = metadata.get("labels"), model.outputs[0].shape[-1]
-    # A single score has two classes. Those of several outputs may be counted in other ways.
-    if isinstance(labels, list | tuple) and len(model.outputs) == 1 and len(labels) not in (classes, max(classes, 2)):
+    # The last output of a detector are the scores of its classes, and the only one of other models.
+    labels, classes = metadata.get("labels"), model.outputs[-1].shape[-1]
+    counted = len(model.outputs) == 1 or anchors_of(model) is not None
+    # A single score has two classes, but for detectors.
+    known = (classes, max(classes, 2)) if len(model.outputs) == 1 else (classes,)
+    if isinstance(labels, list | tuple) and counted and len(labels) not in known:
         raise UserError(f"`metadata` has {len(labels)} labels, and {model.name} {classes} outputs.")
     about = metadata.get("input")
     size = about.get("size") if isinstance(about, dict) else None

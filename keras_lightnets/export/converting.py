@@ -49,7 +49,7 @@ def trace(fused, arithmetic, folder):
         raise UserError(f"{fused.name} cannot be traced for one image: {_first_line(error)}") from error
 
 
-def convert(folder, quantization=None, images=None, float_io=False):
+def convert(folder, quantization=None, images=None, float_io=False, float_outputs=False):
     """Converts a SavedModel of batch 1 into built-in operators.
 
     Args:
@@ -57,6 +57,7 @@ def convert(folder, quantization=None, images=None, float_io=False):
         quantization: None, "float16", "int8" or "int16x8". Defaults to None.
         images: float array to calibrate integers on, or None: the graph has the ranges. Defaults to None.
         float_io: bool, whether an integer file takes and gives float32. Defaults to False.
+        float_outputs: bool, whether an integer file gives float32. Defaults to False.
 
     Returns:
         The bytes of the file.
@@ -67,7 +68,7 @@ def convert(folder, quantization=None, images=None, float_io=False):
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
         converter.target_spec.supported_types = [tf.float16]
     if quantization in INTEGERS:
-        _set_integers(converter, quantization, images, float_io)
+        _set_integers(converter, quantization, images, float_io, float_outputs)
     try:
         with quiet():
             return converter.convert()
@@ -94,7 +95,7 @@ def _first_line(error):
     return next(iter(str(error).strip().splitlines()), type(error).__name__)[:300]
 
 
-def _set_integers(converter, quantization, images, float_io):
+def _set_integers(converter, quantization, images, float_io, float_outputs):
     """Sets what makes a converter quantise; without images the graph has the ranges."""
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     if images is not None:
@@ -107,10 +108,11 @@ def _set_integers(converter, quantization, images, float_io):
         ]
     if not float_io:
         kind = tf.int8 if quantization == "int8" else tf.int16
-        converter.inference_input_type = converter.inference_output_type = kind
+        converter.inference_input_type = kind
+        converter.inference_output_type = tf.float32 if float_outputs else kind
 
 
-def with_float_layers(content, keep_float, ends, images, float_io):
+def with_float_layers(content, keep_float, ends, images, float_io, float_outputs=False):
     """Quantises a float file to int8, but for the operators of some layers.
 
     Args:
@@ -119,6 +121,7 @@ def with_float_layers(content, keep_float, ends, images, float_io):
         ends: names of the layers that give the outputs.
         images: float array to calibrate on.
         float_io: bool, whether the file takes and gives float32.
+        float_outputs: bool, whether the file gives float32. Defaults to False.
 
     Returns:
         The bytes of the file.
@@ -138,7 +141,9 @@ def with_float_layers(content, keep_float, ends, images, float_io):
         engine.add_static_config(regex=".*", operation_name=every, activation_num_bits=8, weight_num_bits=8)
         float_parts = [(_operators_of(keep_float), every)]
         if float_io:
-            float_parts += [(".*", qtyping.TFLOperationName.INPUT), (".*", qtyping.TFLOperationName.OUTPUT)]
+            float_parts.append((".*", qtyping.TFLOperationName.INPUT))
+        if float_io or float_outputs:
+            float_parts.append((".*", qtyping.TFLOperationName.OUTPUT))
         for regex, operation in float_parts:
             engine.update_quantization_recipe(regex, operation, algorithm_key=AlgorithmName.NO_QUANTIZE)
         recipe = recipe_manager.RecipeManager()
@@ -215,5 +220,5 @@ def _with_named_outputs(content, layers):
     model = flatbuffer_utils.read_model_from_bytearray(bytearray(content))
     tensors = {end.name.decode(): end.tensorIndex for end in model.signatureDefs[0].outputs}
     for name, layer in zip(in_order(tensors), layers, strict=True):
-        model.subgraphs[0].tensors[tensors[name]].name = f"model/{layer}/output".encode()
+        model.subgraphs[0].tensors[tensors[name]].name = f"model/{layer}/{name}".encode()
     return bytes(flatbuffer_utils.convert_object_to_bytearray(model))

@@ -8,6 +8,8 @@ from keras_lightnets.graph import calls, nn_operations
 
 # Layers behind which scores are what they were.
 _SAME_SCORES = (keras.layers.Dropout, keras.layers.Flatten, keras.layers.Identity, keras.layers.Reshape)
+# Pixels of this class do not count.
+IGNORED = 255
 # Probabilities nearer to 0 or 1 have too few digits for a logit.
 _LEAST_PROBABILITY = {"softmax": 1e-9, "sigmoid": 1e-4}
 
@@ -54,7 +56,8 @@ def class_numbers(labels, scores, name):
     """Returns labels as the numbers of classes.
 
     Args:
-        labels: int array like `scores` without the last axis, with a last axis of 1, or one-hot.
+        labels: int array like `scores` without the last axis, with a last axis of 1, or one-hot. Pixels may be
+            `IGNORED`.
         scores: float array `(n, ..., classes)`.
         name: str, the name of the model.
 
@@ -73,7 +76,8 @@ def class_numbers(labels, scores, name):
         labels = labels[..., 0]
     if labels.shape != scores.shape[:-1]:
         raise UserError(f"`labels` of shape {labels.shape} do not fit the {len(scores)} samples of {name}.")
-    if not np.all((labels == np.floor(labels)) & (labels >= 0) & (labels < classes)):
+    known = (labels == np.floor(labels)) & (labels >= 0) & (labels < classes)
+    if not np.all(known | ((labels == IGNORED) & (labels.ndim == 3))):
         found = f"{labels.min()} to {labels.max()}"
         raise UserError(f"`labels` of {name} must be whole numbers from 0 to {classes - 1}. Received: {found}")
     return labels.astype(int)

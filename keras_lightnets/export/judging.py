@@ -15,6 +15,9 @@ from keras_lightnets.graph import calls
 # Share of the largest logit by which an inference graph or a float file may differ from the model. Rounding stays
 # fifty times below it.
 BOUND = 1e-3
+# Share of the detections that the file must have in common with the model. Where scores are equal but for rounding,
+# suppression may keep another box.
+_SHARED = 0.9
 # Images that are enough to see a layer that computes something else.
 _IMAGES = 16
 
@@ -38,6 +41,20 @@ def check_file(reference, outputs, fused=None, convert=None):
     if reference.difference(outputs) > BOUND:
         layer = _first_unlike_in_file(fused, reference.samples[:_IMAGES], convert) if fused is not None else None
         raise _unlike(reference.model, layer, "the file")
+
+
+def check_detections(reference, report):
+    """Raises a `UserError` if a float file has other detections than the model of a `Reference`.
+
+    Args:
+        reference: `Reference`.
+        report: the `Report` of the file.
+    """
+    if report.detections_agreement is not None and report.detections_agreement < _SHARED:
+        raise UserError(
+            f"Nothing was written: the file shares {report.detections_agreement:.0%} of its detections with "
+            f"{reference.model.name}. Export it without `detections`, and use decode_detections."
+        )
 
 
 def _unlike(model, layer, what):

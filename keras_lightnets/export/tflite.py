@@ -29,16 +29,16 @@ from keras_lightnets.export.converting import (
     with_float_layers,
     with_int8_classifier,
 )
-from keras_lightnets.export.detectors import deployed
+from keras_lightnets.export.detectors import anchors_of, deployed, suppression, tail_of, with_detections
 from keras_lightnets.export.fusing import fuse
 from keras_lightnets.export.images import check_data, random_samples
 from keras_lightnets.export.interpreter import vouch_for
-from keras_lightnets.export.judging import check_file, check_fused
+from keras_lightnets.export.judging import check_detections, check_file, check_fused
 from keras_lightnets.export.metadata import anchors_in
 from keras_lightnets.export.outliers import without_outliers
 from keras_lightnets.export.verification import Reference, Report
 from keras_lightnets.files import add_metadata, replacing, write_json
-from keras_lightnets.graph import calls
+from keras_lightnets.graph import calls, functional
 from keras_lightnets.layers.quantized import is_quantize_aware
 
 QUANTIZATIONS = (None, "float16", "dynamic", "int8")
@@ -51,10 +51,11 @@ def to_tflite(
     quantization: str | None = None,
     representative_data: Any = None,
     samples: np.ndarray | None = None,
-    labels: np.ndarray | None = None,
+    labels: np.ndarray | dict | None = None,
     metadata: dict | None = None,
     float_io: bool = False,
     keep_float: Iterable[str] = (),
+    detections: bool | dict = False,
 ) -> Report:
     """Writes a `.tflite` file, runs it in the LiteRT interpreter, and compares it with the Keras model.
 
@@ -64,8 +65,8 @@ def to_tflite(
 
     Args:
         model: a `keras.Model` with one image input of known size. A model of mixed precision is exported in float32.
-            The file of a `Detector` returns box codes and probabilities: pass them to `decode_detections` as
-            `{"boxes": ..., "scores": ...}`.
+            The file of a `Detector` returns box codes and probabilities, `"boxes"` and `"scores"`: pass both as they
+            are to `decode_detections`.
         path: str or Path ending in ".tflite". An existing file is replaced once the new one is whole.
         quantization: None for float32; "float16" for half the size at the same speed; "dynamic" for int8 weights in
             the classifier alone, smaller and faster; "int8" for int8 throughout, input and output too, the smallest
@@ -78,12 +79,16 @@ def to_tflite(
             yields `[image]`. The first 256 images count. Calibration for "int8" ignores images whose activations in
             any layer exceed eight times the median. Defaults to None.
         samples: float array to compare on. Defaults to None: the representative data, else 8 random images.
-        labels: int array `(n,)` or `(n, 1)`, or one-hot `(n, classes)`, of the samples for the accuracy. Defaults to
-            None.
+        labels: of the samples, as in `verify`. Defaults to None.
         metadata: dict of JSON values to put into the file (labels, preprocessing). Defaults to None.
         float_io: bool, whether an integer file takes and gives float32. Defaults to False.
         keep_float: names of layers that stay float32 in an "int8" file, such as the worst of
             `optimization.layer_errors`. Defaults to none.
+        detections: for a `Detector`: whether the file decodes its boxes and suppresses all but the best of each object,
+            by operators that TFLite has built in. It then returns what `decode_detections` returns, in float32:
+            `"boxes"` `(1, most, 4)`, `"classes"` `(1, most)`, `"scores"` `(1, most)` and `"count"` `(1,)`. True stands
+            for the defaults of `decode_detections`; a dict has some of its arguments, such as `{"score": 0.05}`.
+            MediaPipe's ObjectDetector opens either file and gives the same detections. Defaults to False.
 
     Returns:
         A `Report`, also written as JSON beside the file.
@@ -102,7 +107,7 @@ def to_tflite(
     1
     """
     with Exporter(model, representative_data, samples, labels) as exporter:
-        return exporter.write(path, quantization, metadata, float_io, keep_float)
+        return exporter.write(path, quantization, metadata, float_io, keep_float, detections)
 
 
 class Exporter:
@@ -119,7 +124,7 @@ class Exporter:
     """
 
     def __init__(self, model, representative_data=None, samples=None, labels=None):
-        self._model = image_model(deployed(model))
+        self._model = image_model(deployed(functional(model)))
         check_size(self._model)
         self._aware = is_quantize_aware(self._model)
         if self._aware:
@@ -153,22 +158,25 @@ class Exporter:
         """The images for the ranges of int8."""
         return self._images if self._aware else without_outliers(self.fused, self._images)
 
-    def write(self, path, quantization=None, metadata=None, float_io=False, keep_float=()):
+    def write(self, path, quantization=None, metadata=None, float_io=False, keep_float=(), detections=False):
         """Writes a file, runs it and compares it; the arguments and the `Report` are those of `to_tflite`."""
         path = Path(path)
         check_target(path)
         if metadata is not None:
             check_metadata(metadata, self._model)
-        self._check(quantization, keep_float)
+        options = suppression(detections, anchors_of(self._model), self._model.name)
+        self._check(quantization, keep_float, options is not None)
         self._check_fused()
-        content = self.convert(quantization, float_io, keep_float)
+        content = self.convert(quantization, float_io, keep_float, options)
         with replacing(path) as temporary:
             temporary.write_bytes(content)
             if metadata is not None:
                 add_metadata(temporary, metadata | anchors_in(self._model))
             vouch_for(temporary)
-            report, outputs = self.reference.run(temporary, quantization)
-            if quantization is None:
+            report, outputs = self.reference.run(temporary, quantization, options)
+            if quantization is None and options is not None:
+                check_detections(self.reference, report)
+            elif quantization is None:
                 check_file(self.reference, outputs, self.fused, self._convert_anew)
         vouch_for(path)
         report = dataclasses.replace(report, path=str(path))
@@ -180,23 +188,36 @@ class Exporter:
         if not self._aware:
             check_fused(self.reference, self.fused)
 
-    def convert(self, quantization=None, float_io=False, keep_float=()):
-        """Returns the bytes of a `.tflite` file; the arguments are those of `to_tflite`."""
-        self._check(quantization, keep_float)
-        if keep_float:
-            # The ranges are learned from the float file.
-            content = with_float_layers(convert(self._traced("int8")), keep_float, self._ends, self._typical, float_io)
+    def convert(self, quantization=None, float_io=False, keep_float=(), options=None):
+        """Returns the bytes of a `.tflite` file.
+
+        Args:
+            quantization: as in `to_tflite`. Defaults to None.
+            float_io: as in `to_tflite`. Defaults to False.
+            keep_float: as in `to_tflite`. Defaults to none.
+            options: arguments of `decode_detections` for a suppression inside. Defaults to None: without.
+        """
+        inside = options is not None
+        self._check(quantization, keep_float, inside)
+        graph = with_detections(self.fused, self.reference.anchors, options) if inside else self.fused
+        if keep_float or (inside and quantization == "int8" and not self._aware):
+            # The ranges are learned from the float file. Boxes in 256 steps would be too coarse.
+            floats = (*keep_float, *(tail_of(graph) if inside else ()))
+            content = with_float_layers(
+                convert(self._traced(graph, "int8")), floats, _ends(graph), self._typical, float_io, inside
+            )
         elif quantization == "dynamic":
-            content = with_int8_classifier(convert(self._traced("float")), _classifier(self.fused), self._ends)
+            content = with_int8_classifier(convert(self._traced(graph, "float")), _classifier(graph), _ends(graph))
         elif quantization in INTEGERS:
             images = None if self._aware else self._typical if quantization == "int8" else self._images
-            content = convert(self._traced("int8"), quantization, images, float_io)
+            traced = self._traced(graph, "int8")
+            content = convert(traced, quantization, images, float_io, inside)
         else:
-            content = convert(self._traced("float"), quantization)
+            content = convert(self._traced(graph, "float"), quantization)
         check_content(content, quantization, self._model.name)
         return content
 
-    def _check(self, quantization, keep_float):
+    def _check(self, quantization, keep_float, inside):
         name = self._model.name
         if quantization not in _KNOWN:
             raise UserError(f"`quantization` must be one of {_KNOWN}. Received: quantization={quantization!r}")
@@ -210,17 +231,17 @@ class Exporter:
                 f"{quantization} needs `representative_data`, some images as the model takes them, to learn ranges "
                 "from."
             )
+        if quantization == "int16x8" and inside:
+            raise UserError("An int16x8 file has no operators for `detections`. Leave it out, or use 'int8'.")
         if keep_float:
             check_layers(keep_float, [layer.name for layer in self.fused.layers], name)
 
-    @property
-    def _ends(self):
-        """The names of the layers that give the outputs."""
-        givers = {id(tensor): call.operation.name for call in calls(self.fused) for tensor in call.outputs}
-        return [givers[id(tensor)] for tensor in self.fused.outputs]
-
-    def _traced(self, arithmetic):
-        """Returns the folder of the SavedModel of the inference graph."""
+    def _traced(self, graph, arithmetic):
+        """Returns the folder of the SavedModel of an inference graph, which is written once for that of the model."""
+        if graph is not self.fused:
+            folder = tempfile.mkdtemp(dir=self._folder.name)
+            trace(graph, arithmetic, folder)
+            return folder
         if arithmetic not in self._traces:
             self._traces[arithmetic] = f"{self._folder.name}/{arithmetic}"
             trace(self.fused, arithmetic, self._traces[arithmetic])
@@ -230,6 +251,12 @@ class Exporter:
         folder = f"{self._folder.name}/anew"
         trace(model, "float", folder)
         return convert(folder)
+
+
+def _ends(model):
+    """The names of the layers that give the outputs."""
+    givers = {id(tensor): call.operation.name for call in calls(model) for tensor in call.outputs}
+    return [givers[id(tensor)] for tensor in model.outputs]
 
 
 def _classifier(model):

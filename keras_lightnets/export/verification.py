@@ -9,8 +9,9 @@ import numpy as np
 import tensorflow as tf
 
 from keras_lightnets.errors import UserError
-from keras_lightnets.export.detectors import deployed
-from keras_lightnets.export.heads import class_numbers, decisions, head_of, logits
+from keras_lightnets.export.agreement import agreement, average_precision, detections_of, mean_iou
+from keras_lightnets.export.detectors import anchors_of, deployed, suppression
+from keras_lightnets.export.heads import IGNORED, class_numbers, decisions, head_of, logits
 from keras_lightnets.export.images import check_samples
 from keras_lightnets.export.interpreter import TFLiteModel, latencies
 from keras_lightnets.export.precision import in_float32
@@ -30,11 +31,17 @@ class Report:
         quantization: None, "float16", "dynamic", "int8" or "int16x8"; None for a SavedModel.
         size_bytes: int, all files together.
         samples: int, number of images compared.
-        max_abs_diff: float, largest difference of any output from the Keras model.
+        max_abs_diff: float, largest difference of any output from the Keras model; `max_score_diff` for a file with the
+            suppression inside, whose other outputs are not those of the model.
         top1_agreement: float or None, share of the images with the same likeliest class; of pixels, where each has
             scores. With a single score, the class is whether it is above 0.5, or above 0 if the model ends in a logit.
             None where it would mean nothing: all images have the same scores, or the model has several outputs.
-        accuracy: float or None, share of right answers where labels were given.
+        accuracy: float or None, share of right answers where labels were given; of pixels, for a segmenter.
+        average_precision: float or None, COCO's AP of a detector where boxes and labels were given.
+        mean_iou: float or None, mean intersection over union of a segmenter where masks were given.
+        detections_agreement: float or None, share of the detections that file and Keras model share: of the same class,
+            with boxes whose intersection over union is at least 0.95. None for other models, or without detections.
+        max_score_diff: float or None, the largest difference of the scores of these detections.
         latency_ms: float or None, median time of one image on one thread; None for a SavedModel.
         partitions: int or None, number of XNNPACK partitions; None for a SavedModel.
         operators: number of operators outside and inside the delegate; None for a SavedModel.
@@ -47,6 +54,10 @@ class Report:
     max_abs_diff: float
     top1_agreement: float | None = None
     accuracy: float | None = None
+    average_precision: float | None = None
+    mean_iou: float | None = None
+    detections_agreement: float | None = None
+    max_score_diff: float | None = None
     latency_ms: float | None = None
     partitions: int | None = None
     operators: int | None = None
@@ -60,8 +71,9 @@ def verify(
     path: str | os.PathLike,
     model: keras.Model,
     samples: np.ndarray,
-    labels: np.ndarray | None = None,
+    labels: np.ndarray | dict | None = None,
     quantization: str | None = None,
+    detections: bool | dict = False,
 ) -> Report:
     """Runs an exported file and the Keras model on the same images and compares the outputs.
 
@@ -70,8 +82,10 @@ def verify(
         model: the `keras.Model` that was exported.
         samples: float array `(n, height, width, channels)`, as the model takes them.
         labels: numbers of the right classes, for the accuracy: int array `(n,)` or `(n, 1)`, or one-hot
-            `(n, classes)`. Defaults to None.
+            `(n, classes)`. For a segmenter, int array `(n, height, width)`, where 255 does not count; for a detector,
+            dict of `"boxes"` and `"labels"`, as `COCOMeanAP` takes it. Defaults to None.
         quantization: what to write into the report. Defaults to None.
+        detections: what the file was exported with. Defaults to False.
 
     Returns:
         A `Report`.
@@ -85,7 +99,7 @@ def verify(
     >>> keras_lightnets.export.verify("m0.tflite", model, images).top1_agreement
     1.0
     """
-    return Reference(model, samples, labels).compare(path, quantization)
+    return Reference(model, samples, labels).compare(path, quantization, detections)
 
 
 class Reference:
@@ -100,29 +114,47 @@ class Reference:
         model: the model, functional and in float32.
         samples: float32 array of the images.
         expected: list with the array of each output.
+        anchors: those of a detector, or None.
 
     Raises:
         UserError: if samples or labels do not fit the model, or a score is not finite.
     """
 
     def __init__(self, model, samples, labels=None):
-        self.model = in_float32(functional(deployed(model)))
+        self.model = in_float32(deployed(functional(model)))
+        self.anchors = anchors_of(self.model)
         self.samples = check_samples(self.model, samples)
         outputs = self.model.predict(self.samples, batch_size=_BATCH, verbose=0)
         self.expected = [np.asarray(output, "float32") for output in keras.tree.flatten(outputs)]
         if not all(np.isfinite(output).all() for output in self.expected):
             raise UserError(f"{self.model.name} gives scores that are not finite: {_reason(self.model)}.")
         self.heads = [head_of(self.model, tensor) for tensor in self.model.outputs]
-        if labels is not None and len(self.expected) > 1:
-            raise UserError(f"{self.model.name} has {len(self.expected)} outputs: labels are for a model with one.")
-        self._labels = None if labels is None else class_numbers(labels, self.expected[0], self.model.name)
+        self._labels = None if labels is None else self._check_labels(labels)
 
-    def compare(self, path, quantization=None):
+    def _check_labels(self, labels):
+        name = self.model.name
+        if self.anchors is not None:
+            if not isinstance(labels, dict) or not {"boxes", "labels"} <= set(labels):
+                raise UserError(f"`labels` of the detector {name} must be a dict of 'boxes' and 'labels'.")
+            if len(labels["labels"]) != len(self.samples):
+                raise UserError(f"`labels` are of {len(labels['labels'])} images, and there are {len(self.samples)}.")
+            return labels
+        if len(self.expected) > 1:
+            raise UserError(f"{name} has {len(self.expected)} outputs: labels are for a model with one.")
+        return class_numbers(labels, self.expected[0], name)
+
+    def compare(self, path, quantization=None, detections=False):
         """Returns the `Report` of an exported file; the arguments are those of `verify`."""
-        return self.run(path, quantization)[0]
+        return self.run(path, quantization, suppression(detections, self.anchors, self.model.name))[0]
 
-    def run(self, path, quantization=None):
-        """Returns the `Report` of an exported file, and the list of its outputs."""
+    def run(self, path, quantization=None, options=None):
+        """Returns the `Report` of an exported file, and the list of its outputs.
+
+        Args:
+            path: as in `verify`.
+            quantization: as in `verify`. Defaults to None.
+            options: arguments of `decode_detections` if the file has the suppression inside. Defaults to None.
+        """
         path = Path(path)
         report = Report(str(path), quantization, 0, len(self.samples), 0.0)
         if path.is_dir():
@@ -133,23 +165,44 @@ class Reference:
             report.latency_ms = latencies([runner])[0]
             report.partitions = runner.operators.count("DELEGATE")
             report.operators = len(runner.operators) - report.partitions
-        self._check(path, outputs)
+        self._check(path, outputs, options)
         report.size_bytes = _size(path)
-        report.max_abs_diff = max(
-            float(np.max(np.abs(ours - theirs))) for ours, theirs in zip(outputs, self.expected, strict=True)
-        )
-        if len(outputs) == 1:
-            (output,), (expected,), (head,) = outputs, self.expected, self.heads
-            found = decisions(output, head)
-            if not _is_constant(output) and not _is_constant(expected):
-                report.top1_agreement = float(np.mean(found == decisions(expected, head)))
-            if self._labels is not None:
-                report.accuracy = float(np.mean(found == self._labels))
+        if options is None:
+            report.max_abs_diff = max(
+                float(np.max(np.abs(ours - theirs))) for ours, theirs in zip(outputs, self.expected, strict=True)
+            )
+        if self.anchors is not None:
+            self._judge_detections(report, outputs, options)
+        elif len(outputs) == 1:
+            self._judge_classes(report, outputs[0])
         return report, outputs
+
+    def _judge_detections(self, report, outputs, options):
+        found, expected = (detections_of(each, self.anchors, options) for each in (outputs, self.expected))
+        report.detections_agreement, report.max_score_diff = agreement(found, expected)
+        if options is not None:
+            report.max_abs_diff = report.max_score_diff or 0.0
+        if self._labels is not None:
+            classes = self.expected[1].shape[-1]
+            report.average_precision = average_precision(outputs, self.anchors, self._labels, classes)
+
+    def _judge_classes(self, report, output):
+        (expected,), (head,) = self.expected, self.heads
+        found = decisions(output, head)
+        if not _is_constant(output) and not _is_constant(expected):
+            report.top1_agreement = float(np.mean(found == decisions(expected, head)))
+        if self._labels is not None:
+            report.accuracy = self._accuracy(found)
+            if found.ndim == 3:
+                report.mean_iou = mean_iou(found, self._labels, max(output.shape[-1], 2))
+
+    def _accuracy(self, found):
+        right = found == self._labels
+        return float(np.mean(right[self._labels != IGNORED] if found.ndim == 3 else right))
 
     def accuracy(self):
         """Returns the share of right answers of the model itself."""
-        return float(np.mean(decisions(self.expected[0], self.heads[0]) == self._labels))
+        return self._accuracy(decisions(self.expected[0], self.heads[0]))
 
     def difference(self, outputs):
         """Returns the largest difference of some outputs from the model's, as a share of the largest logit.
@@ -165,8 +218,10 @@ class Reference:
             shares.append(np.max(np.abs(ours - theirs)) / max(np.max(np.abs(theirs)), _LEAST_LOGIT))
         return float(max(shares))
 
-    def _check(self, path, outputs):
+    def _check(self, path, outputs, options):
         ours, theirs = ([tuple(output.shape[1:]) for output in each] for each in (outputs, self.expected))
+        if options is not None:
+            theirs = [(options["most"], 4), (options["most"],), (), (options["most"],)]
         if ours != theirs:
             raise UserError(f"{path} has outputs of shape {ours}, and {self.model.name} of {theirs}: another model.")
         if not all(np.isfinite(output).all() for output in outputs):
