@@ -15,7 +15,10 @@ from keras_lightnets.training.config import make_config
 from tests.annotated import CLASSES, scenes
 
 tfds = pytest.importorskip("tensorflow_datasets")
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning", "ignore::FutureWarning")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning", "ignore::FutureWarning"),
+]
 COUNTS = {"train": 20, "validation": 5, "test": 4}
 
 

@@ -52,13 +52,13 @@ def from_builder(builder, holdout=0.0, shuffle_buffer=16384):
     features = builder.info.features
     if not {"image", "label"} <= set(features) or not isinstance(features["label"], tfds.features.ClassLabel):
         raise UserError(f"{builder.name} is no image classification: it needs the features image and label.")
+
+    def source(split):
+        return split_source(builder, split, lambda example: (example["image"], example["label"]), shuffle_buffer)
+
     parts = split_names(builder, holdout)
-    splits = {
-        part: split_source(builder, split, lambda example: (example["image"], example["label"]), shuffle_buffer)
-        for part, split in parts.items()
-    }
-    check_classes(builder, features["label"].names, splits["train"], lambda label: [label])
-    return make_data(features["label"].names, splits)
+    check_classes(builder, features["label"].names, source("train"), lambda label: [label])
+    return make_data(features["label"].names, {part: source(split) for part, split in parts.items()})
 
 
 def split_names(builder, holdout, tests=("test", "validation", "val")):

@@ -53,8 +53,8 @@ def boxes_of(builder, holdout, buffer):
     bare = builder.info.full_name.startswith(_BARE_TESTS)
     parts = split_names(builder, holdout, ("validation", "val") if bare else ("test", "validation", "val"))
     splits = {part: split_source(builder, split, record, buffer, target) for part, split in parts.items()}
-    names = objects["label"].names
-    check_classes(builder, names, splits["train"], lambda known: known["labels"][~known["ignored"]])
+    names, every = objects["label"].names, split_source(builder, "train", record, buffer)
+    check_classes(builder, names, every, lambda known: known["labels"][~known["ignored"]])
     return make_data(names, splits)
 
 
