@@ -11,8 +11,8 @@ from collections import Counter, defaultdict
 from typing import NamedTuple
 
 from keras_lightnets.data.annotations.names import checked_names, read_text
+from keras_lightnets.data.annotations.pairs import part_of
 from keras_lightnets.data.annotations.record import Box, annotate, check_size, with_boxes
-from keras_lightnets.data.folder import part_named
 from keras_lightnets.data.listing import subfolders
 from keras_lightnets.errors import UserError
 from keras_lightnets.files import reading
@@ -66,7 +66,7 @@ def _is_coco(path):
 
 
 def _part(name):
-    parts = [part_named(word.rstrip("0123456789")) for word in re.split("[-_. ]", name)]
+    parts = [part_of(word) for word in re.split("[-_. ]", name)]
     return next(filter(None, parts), None)
 
 

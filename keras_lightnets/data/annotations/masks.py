@@ -1,8 +1,9 @@
 """Masks: for each image a picture of the same size whose pixels are class numbers, grey or with a palette.
 
 The folders are `images` and `masks`, or `train/images` and `train/masks`, or `images/train` and `masks/train`, and so
-on for `val` and `test`; or Pascal VOC's `JPEGImages` and `SegmentationClass`. The names of the classes stand in
-`labels.txt`, one a line: the first is number 0, the background where there is one. Pixels of 255 do not count.
+on for `val` and `test`; or Pascal VOC's `JPEGImages` and `SegmentationClass`, where `ImageSets/Segmentation/train.txt`
+and the like may list the images. The names of the classes stand in `labels.txt`, one a line: the first is number 0, the
+background where there is one. Pixels of 255 do not count.
 """
 
 import io
@@ -14,7 +15,7 @@ import tensorflow as tf
 from PIL import Image
 
 from keras_lightnets.data.annotations.names import read_names
-from keras_lightnets.data.annotations.pairs import file_pairs, folder_pairs
+from keras_lightnets.data.annotations.pairs import file_pairs, folder_pairs, listed_files
 from keras_lightnets.data.annotations.record import Annotated, annotate
 from keras_lightnets.data.images import MOST_PIXELS
 from keras_lightnets.errors import UserError
@@ -34,18 +35,26 @@ def find(root):
 def read(root, found, skip):
     """Reads the annotations: arguments, results and errors as those of `yolo.read`."""
     classes = _classes(root, found)
-    parts, left_out, bad = {}, Counter(), []
+    files, left_out = {}, Counter()
     for part, folders in found.items():
-        files, others = file_pairs(*folders, ".png", _NAMES)
-        masks = {image: mask for image, mask in files.items() if mask}
-        left_out += others + Counter({"images without a mask": len(files) - len(masks)})
-
-        def about(path, size, masks=masks):
-            return Annotated(path, size, _checked(masks[path], path, size, classes), mask=masks[path])
-
-        parts[part], messages = annotate(list(masks), about, skip)
+        files[part], others = file_pairs(*folders, ".png", _NAMES)
+        left_out += others
+    parts, bad = {}, []
+    for part, pairs in listed_files(root, "Segmentation", files).items():
+        masks = {image: mask for image, mask in pairs.items() if mask}
+        left_out["images without a mask"] += len(pairs) - len(masks)
+        parts[part], messages = annotate_masks(masks, classes, skip)
         bad += messages
     return classes, parts, +left_out, bad
+
+
+def annotate_masks(masks, classes, skip):
+    """Returns what `annotate` does for a dict from Paths of images to those of their masks."""
+
+    def about(path, size):
+        return Annotated(path, size, _checked(masks[path], path, size, classes), mask=masks[path])
+
+    return annotate(list(masks), about, skip)
 
 
 def _classes(root, found):

@@ -4,7 +4,7 @@ import hashlib
 from collections import Counter
 from pathlib import Path
 
-from keras_lightnets.data.annotations import coco, masks, voc, yolo
+from keras_lightnets.data.annotations import cityscapes, coco, masks, voc, yolo
 from keras_lightnets.data.annotations.sources import boxed_files, masked_files
 from keras_lightnets.data.annotations.splitting import split
 from keras_lightnets.data.annotations.tfds import boxes_of, masks_of
@@ -12,7 +12,7 @@ from keras_lightnets.data.source import Contents, make_data
 from keras_lightnets.data.tfds import prepared_builder
 from keras_lightnets.errors import UserError
 
-_FORMATS = {"detect": (coco, voc, yolo), "segment": (masks,)}
+_FORMATS = {"detect": (coco, voc, yolo), "segment": (masks, cityscapes)}
 _SOURCES = {"detect": boxed_files, "segment": masked_files}
 _BUILDERS = {"detect": boxes_of, "segment": masks_of}
 

@@ -2,10 +2,19 @@
 
 from collections import Counter
 
+from keras_lightnets.data.annotations.names import read_text
 from keras_lightnets.data.folder import part_named
 from keras_lightnets.data.images import suffixes
 from keras_lightnets.data.listing import files_below, subfolders
 from keras_lightnets.errors import UserError
+
+# Names of a million images.
+_LARGEST = 20_000_000
+
+
+def part_of(name):
+    """Returns the part of the data that a folder such as "val2017" is called after, or None."""
+    return part_named(name.rstrip("0123456789"))
 
 
 def folder_pairs(root, images, annotations):
@@ -24,12 +33,12 @@ def folder_pairs(root, images, annotations):
     """
     own = _pair(root, images, annotations)
     if own is None:
-        found = [(part_named(folder.name), _pair(folder, images, annotations)) for folder in subfolders(root)]
+        found = [(part_of(folder.name), _pair(folder, images, annotations)) for folder in subfolders(root)]
         return _parts(root, [(part, pair) for part, pair in found if part and pair])
     below = subfolders(own[0])
-    if not below or not all(part_named(folder.name) for folder in below):
+    if not below or not all(part_of(folder.name) for folder in below):
         return {"train": own}
-    return _parts(own[0], [(part_named(folder.name), (folder, own[1] / folder.name)) for folder in below])
+    return _parts(own[0], [(part_of(folder.name), (folder, own[1] / folder.name)) for folder in below])
 
 
 def _pair(folder, images, annotations):
@@ -77,3 +86,27 @@ def file_pairs(images, annotations, ending, beside=()):
 
 def _name(path, folder):
     return path.relative_to(folder).with_suffix("")
+
+
+def listed_files(root, kind, parts):
+    """Returns the files that Pascal VOC's lists in `ImageSets` name, or all where there are no lists.
+
+    Args:
+        root: Path of the data.
+        kind: str, the folder of the lists, such as "Main".
+        parts: dict from part to dicts of `file_pairs`.
+
+    Raises:
+        UserError: if a list names an image that is not there.
+    """
+    files = {path.stem: (path, annotation) for pairs in parts.values() for path, annotation in pairs.items()}
+    chosen = {}
+    for part, names in {"train": ("train", "trainval"), "validation": ("val",), "test": ("test",)}.items():
+        lists = [root / "ImageSets" / kind / f"{name}.txt" for name in names]
+        if (path := next((path for path in lists if path.is_file()), None)) is None:
+            continue
+        stems = [line.split()[0] for line in read_text(path, _LARGEST).splitlines() if line.strip()]
+        if missing := sorted(set(stems) - set(files)):
+            raise UserError(f"{path} lists {missing[0]}, but {root} has no such image. Add it, or remove the line.")
+        chosen[part] = dict(files[stem] for stem in sorted(set(stems)))
+    return chosen or parts

@@ -10,9 +10,8 @@ import xml.etree.ElementTree as ElementTree
 from collections import Counter
 
 from keras_lightnets.data.annotations.names import read_names, read_text
-from keras_lightnets.data.annotations.pairs import file_pairs, folder_pairs
+from keras_lightnets.data.annotations.pairs import file_pairs, folder_pairs, listed_files, part_of
 from keras_lightnets.data.annotations.record import Box, annotate, check_size, with_boxes
-from keras_lightnets.data.folder import part_named
 from keras_lightnets.data.listing import subfolders
 from keras_lightnets.errors import UserError
 from keras_lightnets.files import reading
@@ -30,7 +29,7 @@ def find(root):
     if pairs:
         return pairs
     # Both in one folder.
-    parts = {part: folder for folder in subfolders(root) if (part := part_named(folder.name))} or {"train": root}
+    parts = {part: folder for folder in subfolders(root) if (part := part_of(folder.name))} or {"train": root}
     return {part: (folder, folder) for part, folder in parts.items() if next(folder.glob("*.xml"), None)}
 
 
@@ -40,8 +39,7 @@ def read(root, found, skip):
     for part, folders in found.items():
         parts[part], others = file_pairs(*folders, ".xml")
         left_out += others
-    if listed := _listed(root):
-        parts, left_out = _chosen(root, parts, listed), Counter()
+    parts = listed_files(root, "Main", parts)
     contents = {path: _content(path) for files in parts.values() for path in files.values() if path}
     classes = _classes(root, contents.values())
     images, bad = {}, []
@@ -53,26 +51,6 @@ def read(root, found, skip):
         images[part], messages = annotate(list(files), about, skip)
         bad += messages
     return classes, images, left_out, bad
-
-
-def _listed(root):
-    """Returns the names of the images of each part that `ImageSets/Main` lists."""
-    lists = {}
-    for part, names in {"train": ("train", "trainval"), "validation": ("val",), "test": ("test",)}.items():
-        paths = [root / "ImageSets" / "Main" / f"{name}.txt" for name in names]
-        if path := next((path for path in paths if path.is_file()), None):
-            lists[part] = (path, {line.split()[0] for line in read_text(path, _LARGEST).splitlines() if line.strip()})
-    return lists
-
-
-def _chosen(root, parts, listed):
-    files = {path.stem: (path, annotation) for pairs in parts.values() for path, annotation in pairs.items()}
-    chosen = {}
-    for part, (path, names) in listed.items():
-        if missing := sorted(names - set(files)):
-            raise UserError(f"{path} lists {missing[0]}, but {root} has no such image. Add it, or remove the line.")
-        chosen[part] = dict(files[name] for name in sorted(names))
-    return chosen
 
 
 def _content(path):
