@@ -98,10 +98,17 @@ def write_csv(path, rows):
         writer.writerows(rows)
 
 
-def add_metadata(path, metadata):
-    """Appends `metadata`, a dict of JSON values, to a `.tflite` or `.keras` file."""
+def add_metadata(path, metadata, texts=None):
+    """Appends `metadata`, a dict of JSON values, to a `.tflite` or `.keras` file.
+
+    Args:
+        path: str or Path of the file.
+        metadata: dict of JSON values.
+        texts: dict from the names of further files to their text. Defaults to none.
+    """
     with zipfile.ZipFile(path, "a") as archive:
-        archive.writestr(METADATA, json.dumps(metadata))
+        for name, text in {METADATA: json.dumps(metadata), **(texts or {})}.items():
+            archive.writestr(name, text)
 
 
 def read_metadata(path):

@@ -38,6 +38,11 @@ class Preprocessing(NamedTuple):
         mean, std = (namespace.reshape(namespace.array(v, x.dtype), shape) for v in self)
         return (x - mean) / std
 
+    def pixels(self, images):
+        """Returns the RGB pixels, 0-255, of a NumPy array of normalised images `(..., 3)`."""
+        mean, std = (np.asarray(values, images.dtype) for values in self)
+        return images * std + mean
+
 
 # Pixels as torchvision's ImageNet recipes have them, the statistics of ImageNet in units of pixels.
 IMAGENET_STATISTICS = Preprocessing(

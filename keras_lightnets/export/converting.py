@@ -1,5 +1,6 @@
 """From a traced graph to the bytes of a `.tflite` file, in every arithmetic."""
 
+import copy
 import re
 import warnings
 
@@ -8,9 +9,9 @@ import numpy as np
 import tensorflow as tf
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
-from ai_edge_litert.tools import flatbuffer_utils
 
 from keras_lightnets.errors import UserError
+from keras_lightnets.export.flatbuffer import read_model, write_model
 from keras_lightnets.export.interpreter import in_order
 from keras_lightnets.kernels.export_scope import export_scope
 from keras_lightnets.quiet import quiet
@@ -49,14 +50,14 @@ def trace(fused, arithmetic, folder):
         raise UserError(f"{fused.name} cannot be traced for one image: {_first_line(error)}") from error
 
 
-def convert(folder, quantization=None, images=None, float_io=False, float_outputs=False):
+def convert(folder, quantization=None, images=None, io=None, float_outputs=False):
     """Converts a SavedModel of batch 1 into built-in operators.
 
     Args:
         folder: str, where the SavedModel is.
         quantization: None, "float16", "int8" or "int16x8". Defaults to None.
         images: float array to calibrate integers on, or None: the graph has the ranges. Defaults to None.
-        float_io: bool, whether an integer file takes and gives float32. Defaults to False.
+        io: name of the type that an integer file takes and gives. Defaults to None: float32.
         float_outputs: bool, whether an integer file gives float32. Defaults to False.
 
     Returns:
@@ -68,7 +69,7 @@ def convert(folder, quantization=None, images=None, float_io=False, float_output
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
         converter.target_spec.supported_types = [tf.float16]
     if quantization in INTEGERS:
-        _set_integers(converter, quantization, images, float_io, float_outputs)
+        _set_integers(converter, quantization, images, io, float_outputs)
     try:
         with quiet():
             return converter.convert()
@@ -95,7 +96,7 @@ def _first_line(error):
     return next(iter(str(error).strip().splitlines()), type(error).__name__)[:300]
 
 
-def _set_integers(converter, quantization, images, float_io, float_outputs):
+def _set_integers(converter, quantization, images, io, float_outputs):
     """Sets what makes a converter quantise; without images the graph has the ranges."""
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     if images is not None:
@@ -106,13 +107,11 @@ def _set_integers(converter, quantization, images, float_io, float_outputs):
             if quantization == "int8"
             else operators.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
         ]
-    if not float_io:
-        kind = tf.int8 if quantization == "int8" else tf.int16
-        converter.inference_input_type = kind
-        converter.inference_output_type = tf.float32 if float_outputs else kind
+    converter.inference_input_type = tf.as_dtype(io)
+    converter.inference_output_type = tf.float32 if float_outputs else tf.as_dtype(io)
 
 
-def with_float_layers(content, keep_float, ends, images, float_io, float_outputs=False):
+def with_float_layers(content, keep_float, ends, images, io, float_outputs=False):
     """Quantises a float file to int8, but for the operators of some layers.
 
     Args:
@@ -120,7 +119,7 @@ def with_float_layers(content, keep_float, ends, images, float_io, float_outputs
         keep_float: names of layers of the fused graph.
         ends: names of the layers that give the outputs.
         images: float array to calibrate on.
-        float_io: bool, whether the file takes and gives float32.
+        io: "float32", "int8" or "uint8", what the file takes and gives.
         float_outputs: bool, whether the file gives float32. Defaults to False.
 
     Returns:
@@ -140,9 +139,9 @@ def with_float_layers(content, keep_float, ends, images, float_io, float_outputs
         engine = quantizer.Quantizer(bytearray(content))
         engine.add_static_config(regex=".*", operation_name=every, activation_num_bits=8, weight_num_bits=8)
         float_parts = [(_operators_of(keep_float), every)]
-        if float_io:
+        if io == "float32":
             float_parts.append((".*", qtyping.TFLOperationName.INPUT))
-        if float_io or float_outputs:
+        if io == "float32" or float_outputs:
             float_parts.append((".*", qtyping.TFLOperationName.OUTPUT))
         for regex, operation in float_parts:
             engine.update_quantization_recipe(regex, operation, algorithm_key=AlgorithmName.NO_QUANTIZE)
@@ -151,7 +150,40 @@ def with_float_layers(content, keep_float, ends, images, float_io, float_outputs
         # `Quantizer.calibrate` takes a moving average of the extremes, which cuts off the largest activations.
         ranges = calibrator.Calibrator(content, qsv_update_func=qsv_utils.min_max_update)
         ranges.calibrate({key: [{feed: image[None]} for image in images]}, recipe)
-        return bytes(engine.quantize(ranges.get_model_qsvs()).quantized_model)
+        model = read_model(engine.quantize(ranges.get_model_qsvs()).quantized_model)
+    if io == "uint8":
+        _give_uint8_ends(model)
+    return write_model(model)
+
+
+def _give_uint8_ends(model):
+    """Gives a file operators behind its input and its outputs, so that it has uint8 in the place of int8 there."""
+    (graph,), (signature,) = model.subgraphs, model.signatureDefs
+    quantize = schema.OperatorCodeT()
+    quantize.builtinCode = quantize.deprecatedBuiltinCode = schema.BuiltinOperator.QUANTIZE
+    model.operatorCodes.append(quantize)
+
+    def moved(ends, maps, first):
+        for place, position in enumerate(ends):
+            inside, outside = graph.tensors[position], copy.deepcopy(graph.tensors[position])
+            if inside.type != schema.TensorType.INT8:
+                # That of a layer that is kept float.
+                continue
+            outside.type = schema.TensorType.UINT8
+            outside.quantization.zeroPoint = np.asarray(inside.quantization.zeroPoint) + 128
+            inside.name += b"_int8"
+            graph.tensors.append(outside)
+            operator = schema.OperatorT()
+            operator.opcodeIndex = len(model.operatorCodes) - 1
+            new = len(graph.tensors) - 1
+            operator.inputs, operator.outputs = ([new], [position]) if first else ([position], [new])
+            graph.operators.insert(0 if first else len(graph.operators), operator)
+            ends[place] = new
+            for end in maps:
+                end.tensorIndex = new if end.tensorIndex == position else end.tensorIndex
+
+    moved(graph.inputs, signature.inputs, True)
+    moved(graph.outputs, signature.outputs, False)
 
 
 def with_int8_classifier(content, classifier, ends):
@@ -172,7 +204,7 @@ def with_int8_classifier(content, classifier, ends):
     for operator in (qtyping.TFLOperationName.FULLY_CONNECTED, qtyping.TFLOperationName.CONV_2D):
         engine.add_dynamic_config(regex=_operators_of(classifier), operation_name=operator, num_bits=8)
     with quiet():
-        return bytes(engine.quantize().quantized_model)
+        return write_model(read_model(engine.quantize().quantized_model))
 
 
 def _operators_of(layers):
@@ -188,7 +220,7 @@ def check_content(content, quantization, name):
         quantization: as in `to_tflite`.
         name: str, the name of the model.
     """
-    graph = flatbuffer_utils.read_model_from_bytearray(bytearray(content))
+    graph = read_model(content)
     kinds = {tensor.type for tensor in graph.subgraphs[0].tensors}
     if quantization is not None and _STORED[quantization] not in kinds:
         raise UserError(
@@ -217,8 +249,8 @@ def _check_steps(graph, name):
 
 def _with_named_outputs(content, layers):
     """Renames the outputs of a file, which the converter numbers, after the layers that they come from."""
-    model = flatbuffer_utils.read_model_from_bytearray(bytearray(content))
+    model = read_model(content)
     tensors = {end.name.decode(): end.tensorIndex for end in model.signatureDefs[0].outputs}
     for name, layer in zip(in_order(tensors), layers, strict=True):
         model.subgraphs[0].tensors[tensors[name]].name = f"model/{layer}/{name}".encode()
-    return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
+    return write_model(model)

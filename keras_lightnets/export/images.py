@@ -119,17 +119,30 @@ def check_samples(model, samples):
     return samples
 
 
-def random_samples(model, count=8):
+def random_samples(model, count=8, preprocessing=None):
     """Returns random images in the input shape of a functional model, 224x224 where its size is unknown.
 
-    The pixels are uniform from 0 to 255 if the model scales them itself, else standard normal.
+    The pixels are uniform from 0 to 255 if the model scales them itself or its `Preprocessing` is given, which scales
+    them, else standard normal.
     """
     shape = [224 if side is None else side for side in model.inputs[0].shape[1:]]
     generator = np.random.default_rng(0)
+    if preprocessing is not None:
+        return preprocessing(generator.integers(0, 256, (count, *shape)).astype("float32"))
     before_weights = itertools.takewhile(lambda each: not getattr(each, "trainable_weights", ()), operations(model))
     if any(isinstance(operation, _SCALING) for operation in before_weights):
         return generator.uniform(0, 255, (count, *shape)).astype("float32")
     return generator.standard_normal((count, *shape)).astype("float32")
+
+
+def raw_pixels(images, preprocessing):
+    """Returns the pixels that images were made of, to calibrate on.
+
+    One image has the darkest and the brightest pixel, so that a step of int8 is 1 whatever the images are.
+    """
+    pixels = np.clip(preprocessing.pixels(images), 0, 255)
+    pixels[0, 0, 0], pixels[0, -1, -1] = 0, 255
+    return pixels
 
 
 def _check_shape(image, model, subject):

@@ -70,6 +70,11 @@ class TFLiteModel:
         return tuple(int(side) for side in self._input["shape"])
 
     @property
+    def io(self):
+        """The name of the type of the input, such as "uint8"."""
+        return np.dtype(self._input["dtype"]).name
+
+    @property
     def output_shapes(self):
         """The shapes of the outputs, with their batch of 1."""
         return [tuple(int(side) for side in output["shape"]) for output in self._outputs]

@@ -6,9 +6,10 @@ from keras_lightnets.detection import Anchors
 from keras_lightnets.errors import UserError
 from keras_lightnets.files import read_metadata
 from keras_lightnets.graph import operations
-from keras_lightnets.preprocessing import Preprocessing
+from keras_lightnets.preprocessing import RAW, Preprocessing
 from keras_lightnets.version import __version__
 
+_RAW_PIXELS = "0..255"
 # What is shown of an image.
 _SHOWN = {
     "classify": "central square, scaled bilinearly",
@@ -53,7 +54,7 @@ class Metadata(NamedTuple):
                 "image": _SHOWN[self.task],
                 "crop": self.crop,
                 "channels": "RGB",
-                "pixels": "(0..255 - mean) / std",
+                "pixels": _RAW_PIXELS if self.preprocessing == RAW else "(0..255 - mean) / std",
                 "mean": self.preprocessing.mean,
                 "std": self.preprocessing.std,
             },
@@ -73,7 +74,7 @@ def metadata_of(path):
         UserError: if the file carries none, or they are damaged.
     """
     content = read_metadata(path)
-    if content is None:
+    if content is None or (isinstance(content, dict) and "labels" not in content):
         raise UserError(f"{path} carries no labels and preprocessing. Use a file written by keras-lightnets.")
     about = content.get("input") if isinstance(content, dict) else None
     if not isinstance(about, dict):
@@ -85,19 +86,56 @@ def metadata_of(path):
         raise _damaged(path, f"`size` is {size!r:.40}")
     if not _is_number(crop) or not 0 < crop <= 1:
         raise _damaged(path, f"`crop` is {crop!r:.40}")
-    mean, std = about.get("mean"), about.get("std")
-    for name, values in (("mean", mean), ("std", std)):
-        if not isinstance(values, list) or len(values) != 3 or not all(map(_is_number, values)):
-            raise _damaged(path, f"`{name}` is {values!r:.40}, not three numbers")
-    if min(std) <= 0:
-        raise _damaged(path, f"`std` is {std!r:.40}, not positive")
+    preprocessing = preprocessing_in(about, lambda reason: _damaged(path, reason))
     name = content.get("model")
     task = content.get("task", "classify")
     if not isinstance(task, str) or task not in _SHOWN:
         raise _damaged(path, f"`task` is {task!r:.40}")
-    preprocessing = Preprocessing(tuple(mean), tuple(std))
     name = name if isinstance(name, str) else None
     return Metadata(name, labels, size, crop, preprocessing, task, _anchors(path, content.get("anchors")))
+
+
+def preprocessing_in(about, error):
+    """Returns the `Preprocessing` of a dict with "mean" and "std"; raises `error(reason)` if they are damaged."""
+    mean, std = about.get("mean"), about.get("std")
+    for name, values in (("mean", mean), ("std", std)):
+        if not isinstance(values, list | tuple) or len(values) != 3 or not all(map(_is_number, values)):
+            raise error(f"`{name}` is {values!r:.40}, not three numbers")
+    if min(std) <= 0:
+        raise error(f"`std` is {std!r:.40}, not positive")
+    return Preprocessing(tuple(mean), tuple(std))
+
+
+def with_raw_pixels(metadata, inside):
+    """Returns the metadata of a file that takes raw pixels.
+
+    Args:
+        metadata: dict of JSON values, of a file that takes normalised pixels; or None.
+        inside: `Preprocessing`, what the file does with the pixels itself.
+    """
+    metadata = metadata or {}
+    about = {"channels": "RGB", **metadata.get("input", {}), "pixels": _RAW_PIXELS, "mean": RAW.mean, "std": RAW.std}
+    if inside != RAW:
+        about["inside"] = inside._asdict()
+    return {"keras_lightnets": __version__, **metadata, "input": about}
+
+
+def pixels_of(path):
+    """Returns what a file says of its pixels, a str or None, and the `Preprocessing` inside it or None.
+
+    Raises:
+        UserError: if the metadata are damaged.
+    """
+    content = read_metadata(path)
+    about = content.get("input") if isinstance(content, dict) else None
+    about = about if isinstance(about, dict) else {}
+    inside = about.get("inside")
+    if inside is not None:
+        if not isinstance(inside, dict):
+            raise _damaged(path, f"`inside` is {inside!r:.40}")
+        inside = preprocessing_in(inside, lambda reason: _damaged(path, f"`inside`: {reason}"))
+    pixels = about.get("pixels")
+    return pixels if isinstance(pixels, str) else None, inside
 
 
 def anchors_in(model):

@@ -31,18 +31,23 @@ from keras_lightnets.export.converting import (
 )
 from keras_lightnets.export.detectors import anchors_of, deployed, suppression, tail_of, with_detections
 from keras_lightnets.export.fusing import fuse
-from keras_lightnets.export.images import check_data, random_samples
+from keras_lightnets.export.images import check_data, random_samples, raw_pixels
 from keras_lightnets.export.interpreter import vouch_for
 from keras_lightnets.export.judging import check_detections, check_file, check_fused
-from keras_lightnets.export.metadata import anchors_in
+from keras_lightnets.export.metadata import anchors_in, with_raw_pixels
 from keras_lightnets.export.outliers import without_outliers
+from keras_lightnets.export.pixels import AUTO, find_preprocessing, recorded, with_pixels
+from keras_lightnets.export.tflite_metadata import LABELS, class_names, image, output_tables, with_tflite_metadata
 from keras_lightnets.export.verification import Reference, Report
 from keras_lightnets.files import add_metadata, replacing, write_json
 from keras_lightnets.graph import calls, functional
 from keras_lightnets.layers.quantized import is_quantize_aware
+from keras_lightnets.preprocessing import RAW, Preprocessing
 
 QUANTIZATIONS = (None, "float16", "dynamic", "int8")
 _KNOWN = (*QUANTIZATIONS, "int16x8")
+# What integer files can take and give, the usual one first.
+_ENDS = {"int8": ("uint8", "int8", "float32"), "int16x8": ("int16", "float32")}
 
 
 def to_tflite(
@@ -56,8 +61,14 @@ def to_tflite(
     float_io: bool = False,
     keep_float: Iterable[str] = (),
     detections: bool | dict = False,
+    io: str | None = None,
+    preprocessing: Preprocessing | str | None = AUTO,
 ) -> Report:
     """Writes a `.tflite` file, runs it in the LiteRT interpreter, and compares it with the Keras model.
+
+    The file takes raw pixels, RGB in 0-255, if it is known how the model wants them: the normalisation is inside. A
+    model is known if its network comes from a builder of this package, or `metadata` or `preprocessing` say it.
+    `representative_data` and `samples` are images as the model takes them in any case.
 
     A file that says something else than the model is not written. Before any quantization the inference graph, and
     then the float32 file, must agree with the model on the samples to 1e-3 of the largest logit. Rounding stays fifty
@@ -69,7 +80,7 @@ def to_tflite(
             are to `decode_detections`.
         path: str or Path ending in ".tflite". An existing file is replaced once the new one is whole.
         quantization: None for float32; "float16" for half the size at the same speed; "dynamic" for int8 weights in
-            the classifier alone, smaller and faster; "int8" for int8 throughout, input and output too, the smallest
+            the classifier alone, smaller and faster; "int8" for int8 throughout, the smallest
             and what accelerators and microcontrollers take; "int16x8" for int16 activations and int8 weights, nearly
             exact, slow where no kernel is made for it. A model from `quantize_aware` is exported as "int8" only.
             Defaults to None.
@@ -80,8 +91,9 @@ def to_tflite(
             any layer exceed eight times the median. Defaults to None.
         samples: float array to compare on. Defaults to None: the representative data, else 8 random images.
         labels: of the samples, as in `verify`. Defaults to None.
-        metadata: dict of JSON values to put into the file (labels, preprocessing). Defaults to None.
-        float_io: bool, whether an integer file takes and gives float32. Defaults to False.
+        metadata: dict of JSON values to put into the file, such as "labels". `metadata["input"]` may say by "mean" and
+            "std" how the model wants its pixels. In a file that takes raw pixels they become 0 and 1. Defaults to None.
+        float_io: bool, the older name of `io="float32"`. Defaults to False.
         keep_float: names of layers that stay float32 in an "int8" file, such as the worst of
             `optimization.layer_errors`. Defaults to none.
         detections: for a `Detector`: whether the file decodes its boxes and suppresses all but the best of each object,
@@ -89,6 +101,12 @@ def to_tflite(
             `"boxes"` `(1, most, 4)`, `"classes"` `(1, most)`, `"scores"` `(1, most)` and `"count"` `(1,)`. True stands
             for the defaults of `decode_detections`; a dict has some of its arguments, such as `{"score": 0.05}`.
             MediaPipe's ObjectDetector opens either file and gives the same detections. Defaults to False.
+        io: what an integer file takes and gives: "uint8", where raw pixels go in as they are, "int8", which
+            microcontrollers take, or "float32"; "int16" or "float32" for "int16x8". Defaults to None: "uint8" for
+            "int8", "int16" for "int16x8".
+        preprocessing: how the model wants its pixels: a `keras_lightnets.preprocessing.Preprocessing`, such as that of
+            a row of `list_models()`; None if the file shall take images as the model does. Defaults to "auto": what
+            `metadata` says, else what the family of the network wants, else None.
 
     Returns:
         A `Report`, also written as JSON beside the file.
@@ -106,8 +124,12 @@ def to_tflite(
     >>> keras_lightnets.export.to_tflite(model, "m0.tflite").partitions
     1
     """
-    with Exporter(model, representative_data, samples, labels) as exporter:
-        return exporter.write(path, quantization, metadata, float_io, keep_float, detections)
+    if float_io and io not in (None, "float32"):
+        raise UserError(f"`float_io=True` means io='float32'. Received: io={io!r}")
+    io = "float32" if float_io and quantization in INTEGERS else io
+    preprocessing = preprocessing if preprocessing != AUTO else recorded(metadata) or AUTO
+    with Exporter(model, representative_data, samples, labels, preprocessing) as exporter:
+        return exporter.write(path, quantization, metadata, keep_float, io, detections)
 
 
 class Exporter:
@@ -118,18 +140,25 @@ class Exporter:
         representative_data: as in `to_tflite`. Defaults to None.
         samples: as in `to_tflite`, or the `Reference` of the model. Defaults to None.
         labels: as in `to_tflite`. Defaults to None.
+        preprocessing: as in `to_tflite`. Defaults to "auto".
+
+    Attributes:
+        model: the model, functional and in float32.
 
     Raises:
         UserError: if the model or the data cannot be used.
     """
 
-    def __init__(self, model, representative_data=None, samples=None, labels=None):
-        self._model = image_model(deployed(functional(model)))
-        check_size(self._model)
-        self._aware = is_quantize_aware(self._model)
+    def __init__(self, model, representative_data=None, samples=None, labels=None, preprocessing=AUTO):
+        model = image_model(deployed(functional(model)))
+        check_size(model)
+        self._aware = is_quantize_aware(model)
         if self._aware:
-            check_ranges(self._model)
-        self._images = None if representative_data is None else check_data(self._model, representative_data)
+            check_ranges(model)
+        self._preprocessing = find_preprocessing(model, preprocessing)
+        self._images = None if representative_data is None else check_data(model, representative_data)
+        self.model = model
+        self._deployed = with_pixels(model, self._preprocessing) if self._scales else model
         self._samples, self._labels = samples, labels
         self._folder = tempfile.TemporaryDirectory()
         self._traces = {}
@@ -143,35 +172,55 @@ class Exporter:
     @functools.cached_property
     def reference(self):
         """The `Reference` that every file is compared with."""
-        if isinstance(self._samples, Reference):
-            return self._samples
-        given = self._images if self._samples is None else self._samples
-        return Reference(self._model, random_samples(self._model) if given is None else given, self._labels)
+        reference = self._samples
+        if not isinstance(reference, Reference):
+            given = self._images if reference is None else reference
+            if given is None:
+                given = random_samples(self.model, preprocessing=self._preprocessing)
+            reference = Reference(self.model, given, self._labels)
+        return reference.with_pixels(self._preprocessing) if self._scales else reference
 
     @functools.cached_property
     def fused(self):
         """The inference graph of the model."""
-        return self._model if self._aware else fuse(self._model)
+        return self._deployed if self._aware else fuse(self._deployed)
+
+    @functools.cached_property
+    def _shown(self):
+        """The images for the ranges, as the files take them."""
+        return raw_pixels(self._images, self._preprocessing) if self._scales else self._images
 
     @functools.cached_property
     def _typical(self):
         """The images for the ranges of int8."""
-        return self._images if self._aware else without_outliers(self.fused, self._images)
+        return without_outliers(self.fused, self._shown)
 
-    def write(self, path, quantization=None, metadata=None, float_io=False, keep_float=(), detections=False):
+    @property
+    def _scales(self):
+        """Whether the files normalise their pixels."""
+        return self._preprocessing not in (None, RAW)
+
+    def write(self, path, quantization=None, metadata=None, keep_float=(), io=None, detections=False):
         """Writes a file, runs it and compares it; the arguments and the `Report` are those of `to_tflite`."""
         path = Path(path)
         check_target(path)
         if metadata is not None:
-            check_metadata(metadata, self._model)
-        options = suppression(detections, anchors_of(self._model), self._model.name)
-        self._check(quantization, keep_float, options is not None)
+            check_metadata(metadata, self.model)
+        options = suppression(detections, anchors_of(self.model), self.model.name)
+        self._check(quantization, keep_float, io, options is not None)
         self._check_fused()
-        content = self.convert(quantization, float_io, keep_float, options)
+        content = self.convert(quantization, keep_float, io, options)
+        if self._preprocessing is not None:
+            metadata = with_raw_pixels(metadata, self._preprocessing)
+        labels = class_names(metadata, self.model)
+        ends = output_tables(self.model, self.reference.heads, labels is not None)
+        if options is None:
+            content = with_tflite_metadata(content, self.model.name, image(recorded(metadata)), ends)
         with replacing(path) as temporary:
             temporary.write_bytes(content)
             if metadata is not None:
-                add_metadata(temporary, metadata | anchors_in(self._model))
+                texts = {} if labels is None else {LABELS: labels}
+                add_metadata(temporary, metadata | anchors_in(self.model), texts)
             vouch_for(temporary)
             report, outputs = self.reference.run(temporary, quantization, options)
             if quantization is None and options is not None:
@@ -188,39 +237,43 @@ class Exporter:
         if not self._aware:
             check_fused(self.reference, self.fused)
 
-    def convert(self, quantization=None, float_io=False, keep_float=(), options=None):
+    def convert(self, quantization=None, keep_float=(), io=None, options=None):
         """Returns the bytes of a `.tflite` file.
 
         Args:
             quantization: as in `to_tflite`. Defaults to None.
-            float_io: as in `to_tflite`. Defaults to False.
             keep_float: as in `to_tflite`. Defaults to none.
+            io: as in `to_tflite`. Defaults to None.
             options: arguments of `decode_detections` for a suppression inside. Defaults to None: without.
         """
         inside = options is not None
-        self._check(quantization, keep_float, inside)
+        self._check(quantization, keep_float, io, inside)
+        io = io or _ENDS.get(quantization, ("float32",))[0]
         graph = with_detections(self.fused, self.reference.anchors, options) if inside else self.fused
         if keep_float or (inside and quantization == "int8" and not self._aware):
             # The ranges are learned from the float file. Boxes in 256 steps would be too coarse.
             floats = (*keep_float, *(tail_of(graph) if inside else ()))
             content = with_float_layers(
-                convert(self._traced(graph, "int8")), floats, _ends(graph), self._typical, float_io, inside
+                convert(self._traced(graph, "int8")), floats, _output_layers(graph), self._typical, io, inside
             )
         elif quantization == "dynamic":
-            content = with_int8_classifier(convert(self._traced(graph, "float")), _classifier(graph), _ends(graph))
+            content = with_int8_classifier(convert(self._traced(graph, "float")), _classifier(graph), _output_layers(graph))
         elif quantization in INTEGERS:
-            images = None if self._aware else self._typical if quantization == "int8" else self._images
+            images = None if self._aware else self._typical if quantization == "int8" else self._shown
             traced = self._traced(graph, "int8")
-            content = convert(traced, quantization, images, float_io, inside)
+            content = convert(traced, quantization, images, io, inside)
         else:
             content = convert(self._traced(graph, "float"), quantization)
-        check_content(content, quantization, self._model.name)
+        check_content(content, quantization, self.model.name)
         return content
 
-    def _check(self, quantization, keep_float, inside):
-        name = self._model.name
+    def _check(self, quantization, keep_float, io, inside):
+        name = self.model.name
         if quantization not in _KNOWN:
             raise UserError(f"`quantization` must be one of {_KNOWN}. Received: quantization={quantization!r}")
+        ends = _ENDS.get(quantization, ("float32",))
+        if io is not None and io not in ends:
+            raise UserError(f"`io` of a file with quantization={quantization!r} is one of {ends}. Received: io={io!r}")
         if self._aware and keep_float:
             raise UserError(f"{name} is quantisation-aware: layers are kept float of the float model alone.")
         if (self._aware or keep_float) and quantization != "int8":
@@ -253,7 +306,7 @@ class Exporter:
         return convert(folder)
 
 
-def _ends(model):
+def _output_layers(model):
     """The names of the layers that give the outputs."""
     givers = {id(tensor): call.operation.name for call in calls(model) for tensor in call.outputs}
     return [givers[id(tensor)] for tensor in model.outputs]

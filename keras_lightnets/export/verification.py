@@ -1,5 +1,6 @@
 """Does the exported file say what the Keras model says?"""
 
+import copy
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,6 +15,8 @@ from keras_lightnets.export.detectors import anchors_of, deployed, suppression
 from keras_lightnets.export.heads import IGNORED, class_numbers, decisions, head_of, logits
 from keras_lightnets.export.images import check_samples
 from keras_lightnets.export.interpreter import TFLiteModel, latencies
+from keras_lightnets.export.metadata import pixels_of
+from keras_lightnets.export.pixels import with_pixels
 from keras_lightnets.export.precision import in_float32
 from keras_lightnets.graph import functional, operations
 
@@ -45,6 +48,8 @@ class Report:
         latency_ms: float or None, median time of one image on one thread; None for a SavedModel.
         partitions: int or None, number of XNNPACK partitions; None for a SavedModel.
         operators: number of operators outside and inside the delegate; None for a SavedModel.
+        io: str or None, the type of the input: "float32", "uint8", "int8" or "int16"; None for a SavedModel.
+        pixels: str or None, what the file takes: "0..255" for raw RGB pixels; None for what the Keras model takes.
     """
 
     path: str
@@ -61,6 +66,8 @@ class Report:
     latency_ms: float | None = None
     partitions: int | None = None
     operators: int | None = None
+    io: str | None = None
+    pixels: str | None = None
 
     def to_dict(self):
         """Returns the report as a dict of JSON values."""
@@ -76,6 +83,8 @@ def verify(
     detections: bool | dict = False,
 ) -> Report:
     """Runs an exported file and the Keras model on the same images and compares the outputs.
+
+    A file that takes raw pixels is shown the pixels that the samples were made of.
 
     Args:
         path: str or Path of a `.tflite` file or of a SavedModel folder.
@@ -99,7 +108,11 @@ def verify(
     >>> keras_lightnets.export.verify("m0.tflite", model, images).top1_agreement
     1.0
     """
-    return Reference(model, samples, labels).compare(path, quantization, detections)
+    reference = Reference(model, samples, labels)
+    inside = None if Path(path).is_dir() else pixels_of(path)[1]
+    if inside is not None:
+        reference = reference.with_pixels(inside)
+    return reference.run(path, quantization, suppression(detections, reference.anchors, reference.model.name))[0]
 
 
 class Reference:
@@ -143,9 +156,11 @@ class Reference:
             raise UserError(f"{name} has {len(self.expected)} outputs: labels are for a model with one.")
         return class_numbers(labels, self.expected[0], name)
 
-    def compare(self, path, quantization=None, detections=False):
-        """Returns the `Report` of an exported file; the arguments are those of `verify`."""
-        return self.run(path, quantization, suppression(detections, self.anchors, self.model.name))[0]
+    def with_pixels(self, preprocessing):
+        """Returns the same `Reference` for files that take raw pixels and have a `Preprocessing` inside."""
+        other = copy.copy(self)
+        other.model, other.samples = with_pixels(self.model, preprocessing), preprocessing.pixels(self.samples)
+        return other
 
     def run(self, path, quantization=None, options=None):
         """Returns the `Report` of an exported file, and the list of its outputs.
@@ -165,6 +180,7 @@ class Reference:
             report.latency_ms = latencies([runner])[0]
             report.partitions = runner.operators.count("DELEGATE")
             report.operators = len(runner.operators) - report.partitions
+            report.io, report.pixels = runner.io, pixels_of(path)[0]
         self._check(path, outputs, options)
         report.size_bytes = _size(path)
         if options is None:

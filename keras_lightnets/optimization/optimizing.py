@@ -116,7 +116,7 @@ def optimize(options, console):
         crop_area=0.5,
         eval_crop=metadata.crop,
     )
-    run = _Run(options, model, metadata.to_dict(), data, config, console)
+    run = _Run(options, model, metadata, data, config, console)
     with contextlib.ExitStack() as stack:
         exporter = stack.enter_context(run.exporter(model))
         training = run.prepare(exporter)
@@ -164,14 +164,14 @@ class _Run:
 
     def exporter(self, model):
         """Returns the `Exporter` of a model."""
-        return Exporter(model, self._calibration, self._samples, self.labels)
+        return Exporter(model, self._calibration, self._samples, self.labels, self._metadata.preprocessing)
 
     def export(self, exporter, quantization, name):
         """Writes a file, and returns its row of the report."""
         self._console.print(f"writing {name}")
         path = Path(self._options.output) / name
         keep_float = self._options.keep_float if quantization == "int8" else ()
-        report = exporter.write(path, quantization, self._metadata, keep_float=keep_float)
+        report = exporter.write(path, quantization, self._metadata.to_dict(), keep_float)
         return {
             "file": name,
             "quantization": quantization,
@@ -179,7 +179,7 @@ class _Run:
             "agreement": report.top1_agreement,
             "bytes": report.size_bytes,
             "zipped_bytes": len(zlib.compress(path.read_bytes(), 9)),
-            "sparsity": sparsity(exporter.reference.model),
+            "sparsity": sparsity(exporter.model),
         }
 
     def prepare(self, exporter):

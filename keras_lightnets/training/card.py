@@ -81,7 +81,8 @@ def pixels(report):
     share = report["options"].get("eval_crop", 1.0)
     square = "the central square of the image" + (f" ({share:.1%} of its short side)" if share < 1 else "")
     return (
-        f"Every exported file carries its labels and its\npreprocessing: {square}, scaled to "
-        f"{report['options']['size']} pixels, then (pixel - mean) / std as in\n"
-        "`keras_lightnets.json`, the zip member at the end of the file."
+        f"Every exported file carries its labels and says\nwhat it takes: {square}, scaled to "
+        f"{report['options']['size']} pixels. The `.tflite` files take raw RGB pixels,\n0-255, and normalise them "
+        "inside. `model.keras` and `saved_model` take (pixel - mean) / std, as in\n"
+        "`keras_lightnets.json`, the zip member at the end of `model.keras`."
     )

@@ -87,7 +87,8 @@ def _exports(model, config, data, metadata, step):
     shutil.rmtree(output / "saved_model", ignore_errors=True)
     reference = Reference(model, samples, labels)
     reports, failed = [write_saved_model(reference, output / "saved_model")], {}
-    with Exporter(model, calibration_images(data, config), reference) as exporter:
+    images, preprocessing = calibration_images(data, config), config.record.preprocessing
+    with Exporter(model, images, reference, preprocessing=preprocessing) as exporter:
         for quantization in QUANTIZATIONS:
             path = output / f"model_{quantization or 'float32'}.tflite"
             step(path.name)

@@ -3,7 +3,17 @@
 import keras
 import numpy as np
 
-from keras_lightnets.export.fusing.graph import Affine, Channelwise, ColumnBias, Conv, Dense, Permute, ShiftMax, Unpack
+from keras_lightnets.export.fusing.graph import (
+    Affine,
+    Channelwise,
+    ColumnBias,
+    Conv,
+    Dense,
+    Input,
+    Permute,
+    ShiftMax,
+    Unpack,
+)
 
 # Up to this many input channels a factorised convolution costs more in passes over the pixels than it saves.
 _FEW = 4
@@ -20,6 +30,7 @@ def fold(graph):
     _pack_stems(graph)
     _spread_multipliers(graph)
     _scale_shift_max(graph)
+    _fold_scaled_images(graph)
 
 
 def _only_reader(graph, node):
@@ -167,3 +178,23 @@ def _scale_shift_max(graph):
             kernel, bias = node.squeeze
             node.squeeze = kernel / node.gain, bias
             node.gain = 1.0
+
+
+def _fold_scaled_images(graph):
+    """Of a normalisation of the images, a sum by columns is left, or nothing where the first convolution pads nothing.
+
+    The convolution pads with zeros what is normalised, so that at the border the mean cannot be in its bias.
+    """
+    for node in [node for node in graph.nodes if isinstance(node, Affine) and isinstance(node.inputs[0], Input)]:
+        conv, width = _only_reader(graph, node), node.shape[2] if len(node.shape) == 4 else None
+        if not isinstance(conv, Conv) or width is None or not np.all(node.scale):
+            continue
+        of = np.arange(conv.channels) // (conv.channels // conv.groups)
+        rows = of * conv.kernel.shape[2] + np.arange(conv.kernel.shape[2])[:, None]
+        conv.kernel = conv.kernel * node.scale[rows]
+        shift = node.offset / node.scale
+        if conv.padding == ((0, 0), (0, 0)):
+            conv.bias = conv.bias + (conv.kernel * shift[rows]).sum(axis=(0, 1, 2))
+            graph.replace(node)
+        else:
+            graph.replace(node, ColumnBias(node.inputs, node.name, node.shape, np.tile(shift, (width, 1))))
