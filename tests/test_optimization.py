@@ -119,7 +119,8 @@ def test_every_family_has_rules(name, tmp_path):
 KINDS = {
     "int8 with float ends": ({"float_io": True}, "int8", "float32"),
     "int16 by int8": ({"quantization": "int16x8"}, "int16", "int16"),
-    "layers kept float": ({"keep_float": ["pointwise"]}, "int8", "int8"),
+    "int8 ends": ({"io": "int8"}, "int8", "int8"),
+    "layers kept float": ({"keep_float": ["pointwise"]}, "int8", "uint8"),
     "layers and ends kept float": ({"keep_float": ["pointwise"], "float_io": True}, "int8", "float32"),
 }
 

@@ -67,7 +67,8 @@ def to_tflite(
     """Writes a `.tflite` file, runs it in the LiteRT interpreter, and compares it with the Keras model.
 
     The file takes raw pixels, RGB in 0-255, if it is known how the model wants them: the normalisation is inside. A
-    model is known if its network comes from a builder of this package, or `metadata` or `preprocessing` say it.
+    model is known if its network comes from a builder of this package, or `metadata` or `preprocessing` say it. For a
+    model from `quantize_aware` one of these two must say it.
     `representative_data` and `samples` are images as the model takes them in any case.
 
     A file that says something else than the model is not written. Before any quantization the inference graph, and
@@ -80,8 +81,8 @@ def to_tflite(
             are to `decode_detections`.
         path: str or Path ending in ".tflite". An existing file is replaced once the new one is whole.
         quantization: None for float32; "float16" for half the size at the same speed; "dynamic" for int8 weights in
-            the classifier alone, smaller and faster; "int8" for int8 throughout, the smallest
-            and what accelerators and microcontrollers take; "int16x8" for int16 activations and int8 weights, nearly
+            the classifier alone, smaller and faster; "int8" for int8 throughout, the smallest and
+            what accelerators and microcontrollers take; "int16x8" for int16 activations and int8 weights, nearly
             exact, slow where no kernel is made for it. A model from `quantize_aware` is exported as "int8" only.
             Defaults to None.
         representative_data: images as the model takes them, which calibrate "int8" and "int16x8". Both require them
@@ -257,7 +258,9 @@ class Exporter:
                 convert(self._traced(graph, "int8")), floats, _output_layers(graph), self._typical, io, inside
             )
         elif quantization == "dynamic":
-            content = with_int8_classifier(convert(self._traced(graph, "float")), _classifier(graph), _output_layers(graph))
+            content = with_int8_classifier(
+                convert(self._traced(graph, "float")), _classifier(graph), _output_layers(graph)
+            )
         elif quantization in INTEGERS:
             images = None if self._aware else self._typical if quantization == "int8" else self._shown
             traced = self._traced(graph, "int8")
