@@ -66,9 +66,8 @@ def to_tflite(
 ) -> Report:
     """Writes a `.tflite` file, runs it in the LiteRT interpreter, and compares it with the Keras model.
 
-    The file takes raw pixels, RGB in 0-255, if it is known how the model wants them: the normalisation is inside. A
-    model is known if its network comes from a builder of this package, or `metadata` or `preprocessing` say it. For a
-    model from `quantize_aware` one of these two must say it.
+    The file takes raw pixels, RGB in 0-255, and normalises them inside, if it is known how: from the builder of the
+    network, from `metadata` or from `preprocessing`. For a model from `quantize_aware` one of the latter must say it.
     `representative_data` and `samples` are images as the model takes them in any case.
 
     A file that says something else than the model is not written. Before any quantization the inference graph, and
@@ -102,9 +101,8 @@ def to_tflite(
             `"boxes"` `(1, most, 4)`, `"classes"` `(1, most)`, `"scores"` `(1, most)` and `"count"` `(1,)`. True stands
             for the defaults of `decode_detections`; a dict has some of its arguments, such as `{"score": 0.05}`.
             MediaPipe's ObjectDetector opens either file and gives the same detections. Defaults to False.
-        io: what an integer file takes and gives: "uint8", where raw pixels go in as they are, "int8", which
-            microcontrollers take, or "float32"; "int16" or "float32" for "int16x8". Defaults to None: "uint8" for
-            "int8", "int16" for "int16x8".
+        io: what an integer file takes and gives: "uint8", "int8", which microcontrollers take, or "float32"; "int16" or
+            "float32" for "int16x8". Defaults to None: "uint8", where raw pixels go in as they are, or "int16".
         preprocessing: how the model wants its pixels: a `keras_lightnets.preprocessing.Preprocessing`, such as that of
             a row of `list_models()`; None if the file shall take images as the model does. Defaults to "auto": what
             `metadata` says, else what the family of the network wants, else None.
