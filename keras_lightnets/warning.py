@@ -17,7 +17,7 @@ _OTHERS = tuple(f"{folder}{os.sep}" for folder in _FOLDERS)
 
 
 def warn(message):
-    """Warns with the innermost line that is neither the package's nor that of an installed library."""
+    """Warns with the innermost line that is neither in the package nor in an installed library."""
     level, frame = 2, sys._getframe(1)  # noqa: SLF001
     while frame.f_back and frame.f_code.co_filename.startswith(_OTHERS):
         level, frame = level + 1, frame.f_back

@@ -46,7 +46,7 @@ def assemble(family, builder, identity, arguments, features, head, donor=None):
     Args:
         family: `Family` of the architecture.
         builder: str, name of the builder.
-        identity: dict of those of its own arguments that decide which weights fit.
+        identity: dict of its own arguments that decide which weights fit.
         arguments: `Arguments`.
         features: function that lays the features, of the input and the `Source` of the weights, None without.
         head: function that lays the classifier, of the features, the number of classes and the classifier activation.

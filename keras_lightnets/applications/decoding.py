@@ -25,12 +25,18 @@ def decode_predictions(preds, top=5, weights="imagenet"):
             such as "cifar10". Defaults to "imagenet".
 
     Returns:
-        A list per image of `top` tuples (WordNet id, name, score), in falling order of the score; for other classes
-        than ImageNet's the name stands for the id too.
+        A list per image of `top` tuples (WordNet id, name, score), the highest score first. Classes that are not
+        ImageNet's have their name as the id too.
 
     Raises:
         ValueError: if `preds` is not of shape `(batch, 1000)` for "imagenet", or has another number of classes than
             the weights; for an unknown name of weights.
+
+    Example:
+
+    >>> scores = np.eye(10, dtype="float32")[[3]]
+    >>> keras_lightnets.applications.micronet.decode_predictions(scores, top=1, weights="cifar10")
+    [[('cat', 'cat', 1.0)]]
     """
     preds = np.asarray(preds)
     classes = imagenet_classes() if weights == "imagenet" else _shipped_classes(weights)

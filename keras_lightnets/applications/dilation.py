@@ -19,7 +19,7 @@ def with_output_stride(model: keras.Model, output_stride: int = 16) -> keras.Mod
     they see as much of the image as before. The strided convolution itself is dilated too, as torchvision has it.
 
     Args:
-        model: a functional `keras.Model` with the image as its only input, such as those of the builders. It is not
+        model: a functional `keras.Model` with the image as its only input, such as the builders return. It is not
             changed.
         output_stride: 8 or 16. Defaults to 16.
 

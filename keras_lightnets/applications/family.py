@@ -53,7 +53,7 @@ class Family(NamedTuple):
     default_size: int | None = 224  # side of the input under a classifier; None: any
 
     def network(self, builder: str, arguments: dict) -> Network:
-        """A call of one of the builders, for whoever looks for its weights."""
+        """A call of one of the builders, to look for its weights."""
         return Network(builder, arguments, self.identity)
 
 

@@ -1,11 +1,11 @@
 """MicroNet: image recognition with extremely low FLOPs (Li et al., ICCV 2021, https://arxiv.org/abs/2108.05894).
 
 Four networks of 4 to 21 million multiply-adds. Convolutions are factorised (`k x k` depthwise into `k x 1` and `1 x k`,
-1x1 into grouped squeeze and expand), and most activations are Dynamic Shift-Max. Layers, order and numbers are
-those of the authors' code (https://github.com/liyunsheng13/micronet), whose rows cut the paper's blocks elsewhere:
-a row is (expand of the previous block, depthwise, squeeze). The blocks are in `micronet_blocks.py`. Input
-`(batch, 224, 224, 3)` by default, RGB pixels normalised by `preprocess_input`. With `activation="relu6"` a network is
-its own ablation: it has ReLU6 where the others have Dynamic Shift-Max.
+1x1 into grouped squeeze and expand), and most activations are Dynamic Shift-Max. Layers, order and numbers follow the
+authors' code (https://github.com/liyunsheng13/micronet). Its rows cut the paper's blocks elsewhere. A row is (expand of
+the previous block, depthwise, squeeze). The blocks are in `micronet_blocks.py`. Input `(batch, 224, 224, 3)` by
+default, RGB pixels normalised by `preprocess_input`. With `activation="relu6"` a network is its own ablation: it has
+ReLU6 where the others have Dynamic Shift-Max.
 """
 
 import os

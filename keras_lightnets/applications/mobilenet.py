@@ -138,7 +138,7 @@ def MobileNet(
             multiplier is `input_shape`, not this. Defaults to 1.
         dropout: float, rate of the dropout before the classifier. Defaults to 0.001.
         include_top: bool, whether to end in the classifier. Defaults to True.
-        weights: None for random weights, "imagenet" for those of `keras.applications`, another name in
+        weights: None for random weights, "imagenet" for the weights of `keras.applications`, another name in
             `keras_lightnets.weights.list_weights()`, or the path of a weights file. If the file has another number of
             classes, the classifier stays random and a warning says so. Defaults to "imagenet".
         input_tensor: Keras tensor to build upon, in Keras' data format. Defaults to None: a new input.
@@ -154,8 +154,8 @@ def MobileNet(
         `mobilenet.preprocess_input` has normalised.
 
     Raises:
-        ValueError: for an `alpha` that is not a positive number, weights that do not exist, cannot be downloaded or do
-            not fit, a side below 32, or another argument that `keras.applications` refuses.
+        ValueError: for an `alpha` that is not positive, weights that do not exist, cannot be downloaded or do not fit,
+            a side below 32, or another argument that `keras.applications` refuses.
 
     Reference:
         Howard et al., MobileNets: Efficient Convolutional Neural Networks for Mobile Vision Applications, 2017, Table
@@ -219,8 +219,8 @@ def ConvMobileNet(
         `mobilenet.preprocess_input` has normalised.
 
     Raises:
-        ValueError: for an `alpha` that is not a positive number, weights that do not exist, cannot be downloaded or do
-            not fit, a side below 32, or another argument that `keras.applications` refuses.
+        ValueError: for an `alpha` that is not positive, weights that do not exist, cannot be downloaded or do not fit,
+            a side below 32, or another argument that `keras.applications` refuses.
 
     Reference:
         Howard et al., MobileNets: Efficient Convolutional Neural Networks for Mobile Vision Applications, 2017, Table
@@ -286,8 +286,8 @@ def ShallowMobileNet(
         `mobilenet.preprocess_input` has normalised.
 
     Raises:
-        ValueError: for an `alpha` that is not a positive number, weights that do not exist, cannot be downloaded or do
-            not fit, a side below 32, or another argument that `keras.applications` refuses.
+        ValueError: for an `alpha` that is not positive, weights that do not exist, cannot be downloaded or do not fit,
+            a side below 32, or another argument that `keras.applications` refuses.
 
     Reference:
         Howard et al., MobileNets: Efficient Convolutional Neural Networks for Mobile Vision Applications, 2017, Table

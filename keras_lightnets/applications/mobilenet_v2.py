@@ -127,7 +127,7 @@ def MobileNetV2(
         alpha: positive number, multiplies the channels of every layer, rounded to multiples of 8. The last convolution
             only grows, above 1.0. "imagenet" has 0.35, 0.5, 0.75, 1.0, 1.3 and 1.4. Defaults to 1.0.
         include_top: bool, whether to end in the classifier. Defaults to True.
-        weights: None for random weights, "imagenet" for those of `keras.applications`, another name in
+        weights: None for random weights, "imagenet" for the weights of `keras.applications`, another name in
             `keras_lightnets.weights.list_weights()`, or the path of a weights file. If the file has another number of
             classes, the classifier stays random and a warning says so. Defaults to "imagenet".
         input_tensor: Keras tensor to build upon, in Keras' data format. Defaults to None: a new input.
@@ -143,8 +143,8 @@ def MobileNetV2(
         `mobilenet_v2.preprocess_input` has normalised.
 
     Raises:
-        ValueError: for an `alpha` that is not a positive number, weights that do not exist, cannot be downloaded or do
-            not fit, a side below 32, or another argument that `keras.applications` refuses.
+        ValueError: for an `alpha` that is not positive, weights that do not exist, cannot be downloaded or do not fit,
+            a side below 32, or another argument that `keras.applications` refuses.
 
     Reference:
         Sandler et al., MobileNetV2: Inverted Residuals and Linear Bottlenecks, CVPR 2018, Table 2. Layers and weights

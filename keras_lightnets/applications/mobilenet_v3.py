@@ -1,10 +1,9 @@
 """MobileNetV3: searching for MobileNetV3 (Howard et al., ICCV 2019, https://arxiv.org/abs/1905.02244).
 
-Inverted residuals found by an architecture search, with squeeze-excite and hard swish where they pay. The builders are
-those of `keras.applications`: their arguments, layers, names of the layers with weights, and weight files.
-`minimalistic` leaves out squeeze-excite, hard swish and 5x5 kernels, for chips that are slow at them. Input
-`(batch, height, width, 3)` of any size, RGB pixels 0-255; with `include_preprocessing=False` pixels in [-1, 1]; both
-data formats.
+Inverted residuals found by an architecture search, with squeeze-excite and hard swish where they pay. The builders
+equal `keras.applications`: their arguments, layers, names of the layers with weights, and weight files. `minimalistic`
+leaves out squeeze-excite, hard swish and 5x5 kernels, for chips that are slow at them. Input `(batch, height, width,
+3)` of any size, RGB pixels 0-255; with `include_preprocessing=False` pixels in [-1, 1]; both data formats.
 """
 
 from typing import NamedTuple
@@ -241,7 +240,7 @@ def MobileNetV3Small(
         minimalistic: bool, whether to leave out squeeze-excite, hard swish and 5x5 kernels; "imagenet" has it with
             `alpha=1.0`. Defaults to False.
         include_top: bool, whether to end in the classifier. Defaults to True.
-        weights: None for random weights, "imagenet" for those of `keras.applications`, another name in
+        weights: None for random weights, "imagenet" for the weights of `keras.applications`, another name in
             `keras_lightnets.weights.list_weights()`, or the path of a weights file. If the file has another number of
             classes, the classifier stays random and a warning says so. Defaults to "imagenet".
         input_tensor: Keras tensor to build upon, in Keras' data format. Defaults to None: a new input.
@@ -259,8 +258,8 @@ def MobileNetV3Small(
         A functional `keras.Model` with output `(batch, classes)`. It expects RGB images of pixels 0-255 as they are.
 
     Raises:
-        ValueError: for an `alpha` that is not a positive number, weights that do not exist, cannot be downloaded or do
-            not fit, a side below 32, or another argument that `keras.applications` refuses.
+        ValueError: for an `alpha` that is not positive, weights that do not exist, cannot be downloaded or do not fit,
+            a side below 32, or another argument that `keras.applications` refuses.
 
     Reference:
         Howard et al., Searching for MobileNetV3, ICCV 2019, Tables 1 and 2. Layers and weights of `keras.applications`.
@@ -302,7 +301,7 @@ def MobileNetV3Large(
         minimalistic: bool, whether to leave out squeeze-excite, hard swish and 5x5 kernels; "imagenet" has it with
             `alpha=1.0`. Defaults to False.
         include_top: bool, whether to end in the classifier. Defaults to True.
-        weights: None for random weights, "imagenet" for those of `keras.applications`, another name in
+        weights: None for random weights, "imagenet" for the weights of `keras.applications`, another name in
             `keras_lightnets.weights.list_weights()`, or the path of a weights file. If the file has another number of
             classes, the classifier stays random and a warning says so. Defaults to "imagenet".
         input_tensor: Keras tensor to build upon, in Keras' data format. Defaults to None: a new input.
@@ -320,8 +319,8 @@ def MobileNetV3Large(
         A functional `keras.Model` with output `(batch, classes)`. It expects RGB images of pixels 0-255 as they are.
 
     Raises:
-        ValueError: for an `alpha` that is not a positive number, weights that do not exist, cannot be downloaded or do
-            not fit, a side below 32, or another argument that `keras.applications` refuses.
+        ValueError: for an `alpha` that is not positive, weights that do not exist, cannot be downloaded or do not fit,
+            a side below 32, or another argument that `keras.applications` refuses.
 
     Reference:
         Howard et al., Searching for MobileNetV3, ICCV 2019, Tables 1 and 2. Layers and weights of `keras.applications`.

@@ -1,9 +1,9 @@
 """ReXNet: rethinking channel dimensions (Han et al., CVPR 2021, https://arxiv.org/abs/2007.00992).
 
 Sixteen inverted bottlenecks, each a few channels wider than the one before, so that no layer squeezes the rank out of
-its features: `ReXNet` at any width; `ReXNetLite` without squeeze-excite and SiLU and with multiples of 8 channels, for
-int8 on phones; `ReXNetR` with rounded channels. Layers, order and numbers are those of the authors' code
-(https://github.com/clovaai/rexnet), of ReXNetR those of timm. Input `(batch, 224, 224, 3)` by default, RGB pixels
+its features. `ReXNet` has any width. `ReXNetLite` has no squeeze-excite and SiLU and has multiples of 8 channels, for
+int8 on phones. `ReXNetR` has rounded channels. Layers, order and numbers follow the authors' code
+(https://github.com/clovaai/rexnet). ReXNetR follows timm. Input `(batch, 224, 224, 3)` by default, RGB pixels
 normalised by `preprocess_input`.
 """
 
@@ -63,8 +63,8 @@ class Config(NamedTuple):
 def _widths(config):
     """Returns the channels of the stem and after each block.
 
-    The weights of the authors have the widths that float64 gives when the growth is summed up first and multiplied
-    then, rounded with halves to even; in any other way some block is a channel off.
+    The weights of the authors have the widths that float64 gives when the growth is first summed up and then
+    multiplied. Halves are rounded to even. In any other way some block is a channel off.
     """
     # A network narrower than 1.0 keeps the width of its stem and of its first block.
     shrink = min(config.alpha, 1.0)
@@ -220,8 +220,8 @@ def ReXNet(
         `rexnet.preprocess_input` has normalised.
 
     Raises:
-        ValueError: for an `alpha` that is not a positive number, weights that do not exist, cannot be downloaded or do
-            not fit, a side below 32, or another argument that `keras.applications` refuses.
+        ValueError: for an `alpha` that is not positive, weights that do not exist, cannot be downloaded or do not fit,
+            a side below 32, or another argument that `keras.applications` refuses.
 
     Reference:
         Han et al., Rethinking Channel Dimensions for Efficient Model Design, CVPR 2021; layers and numbers of
@@ -258,7 +258,7 @@ def ReXNetLite(
     Args:
         alpha: positive number, the width as a multiple of that at 1.0; published are 1.0, 1.3, 1.5 and 2.0. Below 1.0
             the stem and the first block do not shrink. No alpha costs less than 79 million multiply-adds at 224x224.
-            The 59 million of MobileNetV2-0.35 at 224x224 are those of alpha 0.45 at 128x128. Defaults to 1.0.
+            At 128x128, alpha 0.45 has 59 million, as MobileNetV2-0.35 has at 224x224. Defaults to 1.0.
         include_top: bool, whether to end in the classifier. Defaults to True.
         weights: None for random weights, a name in `keras_lightnets.weights.list_weights()`, or the path of a weights
             file of Keras, PyTorch or safetensors. If the file has another number of classes, the classifier stays
@@ -278,8 +278,8 @@ def ReXNetLite(
         `rexnet.preprocess_input` has normalised.
 
     Raises:
-        ValueError: for an `alpha` that is not a positive number, weights that do not exist, cannot be downloaded or do
-            not fit, a side below 32, or another argument that `keras.applications` refuses.
+        ValueError: for an `alpha` that is not positive, weights that do not exist, cannot be downloaded or do not fit,
+            a side below 32, or another argument that `keras.applications` refuses.
 
     Reference:
         Han et al., Rethinking Channel Dimensions for Efficient Model Design, CVPR 2021; layers and numbers of
@@ -343,8 +343,8 @@ def ReXNetR(
         `rexnet.preprocess_input` has normalised.
 
     Raises:
-        ValueError: for an `alpha` that is not a positive number, weights that do not exist, cannot be downloaded or do
-            not fit, a side below 32, or another argument that `keras.applications` refuses.
+        ValueError: for an `alpha` that is not positive, weights that do not exist, cannot be downloaded or do not fit,
+            a side below 32, or another argument that `keras.applications` refuses.
 
     Reference:
         Han et al., Rethinking Channel Dimensions for Efficient Model Design, CVPR 2021; channels of timm's rexnetr

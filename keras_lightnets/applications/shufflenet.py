@@ -244,9 +244,8 @@ def ShuffleNet(
         `shufflenet.preprocess_input` has normalised.
 
     Raises:
-        ValueError: for other `groups` or `variant`, an `alpha` that is not a positive number, weights that do not
-            exist, cannot be downloaded or do not fit, a side below 32, or another argument that `keras.applications`
-            refuses.
+        ValueError: for other `groups` or `variant`, an `alpha` that is not positive, weights that do not exist or do
+            not fit, a side below 32, or another argument that `keras.applications` refuses.
 
     Reference:
         Zhang et al., ShuffleNet: An Extremely Efficient Convolutional Neural Network for Mobile Devices, CVPR 2018,

@@ -22,13 +22,13 @@ _SIDE = 224
 def complexity(model: keras.Model, input_shape: tuple | list | None = None) -> Complexity:
     """Counts what one image costs in a functional model.
 
-    Multiply-adds are those of convolutions and dense layers at batch 1, and apart from them (`mix_madds`) Dynamic
-    Shift-Max's multiplies of pixels by coefficients. Normalisation, biases, pooling and activations count nothing.
+    Multiply-adds are counted for convolutions and dense layers at batch 1. `mix_madds` counts Dynamic Shift-Max's
+    multiplies of pixels by coefficients apart. Normalisation, biases, pooling and activations count nothing.
 
-    Bytes are those of float32. Normalisation, activations, dropout, padding and reshapes count as done where their
-    input lies, if nothing else reads it; every other layer reads its inputs and its weights once and writes its outputs
-    once. `peak_memory` is the most that the activations take at a time: layers run one after another in Keras' order,
-    and a tensor, the image too, is kept from the layer that writes it to the last one that reads it.
+    Bytes are for float32. Normalisation, activations, dropout, padding and reshapes count as done in place, if nothing
+    else reads their input. Every other layer reads its inputs and its weights once, and writes its outputs once.
+    `peak_memory` is the most that the activations take at one time. Layers run one after another in Keras' order. A
+    tensor, the image too, is kept from the layer that writes it to the last layer that reads it.
 
     Args:
         model: `keras.Model`, models inside it included: functional, or `Sequential`, or subclassed and called before.

@@ -72,8 +72,8 @@ def BottleneckNet(
         UserError: for channels that are not positive integers, or blocks or an activation that do not exist.
 
     Reference:
-        Han et al., Rethinking Channel Dimensions for Efficient Model Design, CVPR 2021, section 3 and Table 3; the
-        blocks are those of Sandler et al., MobileNetV2, CVPR 2018.
+        Han et al., Rethinking Channel Dimensions for Efficient Model Design, CVPR 2021, section 3 and Table 3. The
+        blocks come from Sandler et al., MobileNetV2, CVPR 2018.
 
     Example:
 

@@ -16,7 +16,7 @@ from keras_lightnets.files import replacing, write_json
 
 class Factors(NamedTuple):
     """Row of Table 2: expansion of the first convolution of a block, input over output channels of a block, and the
-    nonlinearity after its first convolution; with the published top-1 on CIFAR-100 and nuclear norm."""
+    nonlinearity after its first convolution. The published top-1 on CIFAR-100 and nuclear norm stand beside."""
 
     name: str
     expansion: int
@@ -45,9 +45,9 @@ def factor_analysis(
 ) -> dict:
     """Trains networks of two inverted bottlenecks that differ in one factor from one to the next.
 
-    Each network is as wide as the multiply-adds allow; the paper does not say how wide its networks are, so that the
-    order of the rows, and not their values, can be expected to return. Goes on where it was killed; processes are
-    started afresh: call this below `if __name__ == "__main__":`.
+    Each network is as wide as the multiply-adds allow. The paper does not say how wide its networks are. So expect the
+    order of the rows to be reproduced, and not their values. Goes on where it was killed; processes are started afresh:
+    call this below `if __name__ == "__main__":`.
 
     Args:
         output: str or Path of the folder to write: `factors.json`, `factors.md`, and what a resumed run needs.

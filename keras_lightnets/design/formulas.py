@@ -133,8 +133,8 @@ def shufflenet_unit(side: int, channels: int, middle: int, groups: int) -> Cost:
 def micro_groups(channels: int, reduction: int) -> float:
     """Groups G = sqrt(C / R) that join every output to every input exactly once (MicroNet).
 
-    Of C outputs each sees C / (R * G) hidden channels, and each of those C / G inputs: C * C / (R * G * G) paths, one
-    for every input where G * G = C / R. More groups cut inputs off, fewer are redundant.
+    Each of C outputs sees C / (R * G) hidden channels, and each hidden channel sees C / G inputs. That makes
+    C * C / (R * G * G) paths, one for every input where G * G = C / R. More groups cut inputs off, fewer are redundant.
 
     Args:
         channels: int, channels C of input and output.

@@ -1,7 +1,7 @@
 """Channels as a piecewise-linear function of the block, cut to fit limits of cost: the space of the channel search.
 
-Block i of d has c_i = a * f(i) + b channels, with f rising from 0 to 1 in straight lines, some of them flat, between
-knots at any of the blocks. Straight lines, staircases and late jumps are all of this form. Knots, rises and b are
+Block i of d has c_i = a * f(i) + b channels, where f rises from 0 to 1. Between knots at any of the blocks, f is a
+straight line, which may be flat. Straight lines, staircases and late jumps are all of this form. Knots, rises and b are
 drawn; a is as large as the limits allow, so that candidates differ in their shape and not in their cost.
 """
 

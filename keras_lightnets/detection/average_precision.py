@@ -33,7 +33,7 @@ class _Found(NamedTuple):
 
 
 class COCOMeanAP(keras.metrics.Metric):
-    """Mean average precision as COCO defines it, equal to that of pycocotools.
+    """Mean average precision as COCO defines it, equal to the result of pycocotools.
 
     Precision is averaged over 101 recalls, then over the thresholds 0.50, 0.55 to 0.95 of intersection over union, then
     over the classes that have objects. At most 100 detections of a class count in an image. The metric works on arrays,

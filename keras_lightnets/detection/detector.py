@@ -18,7 +18,7 @@ class Detector(keras.Model):
         return next(layer for layer in self.layers if isinstance(layer, Anchors)).anchors
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        """Returns the loss of a batch: `DetectionLoss`, and those of regularised layers.
+        """Returns the loss of a batch: `DetectionLoss`, and the losses of regularised layers.
 
         Args:
             x: images; not used.

@@ -73,7 +73,7 @@ class DetectionLoss(keras.losses.Loss):
         self.image_shape = image_shape
 
     def call(self, y_true: dict, y_pred: dict):
-        """Returns the loss of each image, `(batch,)`, scaled so that the mean is that of the batch."""
+        """Returns the loss of each image, `(batch,)`, scaled so that the mean is the loss of the batch."""
         boxes, classes = match(y_true["boxes"], y_true["labels"], self.anchors, self.image_shape)
         positive = classes > 0
         # Huber's loss is a mean over the four codes.

@@ -59,11 +59,11 @@ def SSDLite(
         anchors: "paper": 3 on each pixel of the first map and 6 on the others; "torchvision": 6 on every map; or your
             own: for each map (two, and one for each width) a list of `(height, width)`, relative to the image. Defaults
             to None: "torchvision" with weights of torchvision, else "paper".
-        weights: path of the weights of a whole detector: those of one that this function built, `.weights.h5` or
-            `.keras`, or torchvision's `ssdlite320_mobilenet_v3_large`, which has 90 classes and 320x320 pixels and
-            needs a backbone built with the same file, `MobileNetV3Large(weights=path, ...)`. If the file has another
-            number of classes, the layers of that width stay random and a warning says so. Defaults to None: the weights
-            of the backbone, and random ones for the detector's own layers.
+        weights: path of the weights of a whole detector. The file comes from a detector of this function, `.weights.h5`
+            or `.keras`, or is torchvision's `ssdlite320_mobilenet_v3_large`. The latter has 90 classes and 320x320
+            pixels and needs a backbone built with the same file, `MobileNetV3Large(weights=path, ...)`. If the file has
+            another number of classes, the layers of that width stay random and a warning says so. Defaults to None: the
+            weights of the backbone, and random ones for the detector's own layers.
         name: str. Defaults to None: the name of the backbone and "_ssdlite".
 
     Returns:

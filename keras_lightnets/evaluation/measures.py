@@ -56,7 +56,8 @@ def standard_error(accuracies, images):
 
     Args:
         accuracies: list of floats in [0, 1].
-        images: int, number of test images. Their choice is shared by all seeds; that of one seed alone is not known.
+        images: int, number of test images. All seeds share the choice of test images. The spread of one seed alone is
+            not known.
     """
     mean = float(np.mean(accuracies))
     between = float(np.var(accuracies, ddof=1)) / len(accuracies) if len(accuracies) > 1 else 0.0

@@ -1,4 +1,4 @@
-"""Model files, whoever wrote them: opened and checked, or refused in one line."""
+"""Model files of any origin: opened and checked, or refused in one line."""
 
 import functools
 from pathlib import Path

@@ -28,9 +28,8 @@ def compare_costs(names: Sequence[str], output: str | os.PathLike, console: Cons
     """Puts networks side by side: published top-1 against multiply-adds, parameters and latency on this machine.
 
     Every network is converted to TFLite, float32, with random weights, and timed on one thread; the latency is the
-    shortest run, which a busy machine interrupts least. Latencies are kept in `latencies.json` of `output`, one by one,
-    so that a run that was interrupted goes on and a further network takes its own time only; delete the file to
-    measure afresh.
+    shortest run, which a busy machine interrupts least. Latencies are kept in `latencies.json` of `output`, one by one.
+    So an interrupted run continues, and a further network takes its own time only. Delete the file to measure again.
 
     Args:
         names: list of str, names in `list_models()` or patterns such as "MicroNet*", and networks of keras.applications

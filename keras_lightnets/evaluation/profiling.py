@@ -36,7 +36,7 @@ class LayerTimes(NamedTuple):
     call: float
 
     def to_dict(self):
-        """Returns the milliseconds that stand beside no layer, and those of the whole."""
+        """Returns the milliseconds that stand beside no layer, and the milliseconds of the whole."""
         return {"network_ms": self.network, "call_ms": self.call, "other_operators_ms": self.layers.get(OTHER, 0.0)}
 
     def summary(self):
@@ -120,10 +120,10 @@ def profile(source, size=None, measure=False, output=None):
 def layer_times(model, cost, rounds=50):
     """Measures every layer of a model in TFLite, float32, under XNNPACK on one thread.
 
-    The delegate hides its operators, so the file is cut where one layer ends and the next begins, and every piece runs
-    by itself: what the delegate fuses within a layer stays fused. A round runs all pieces in their order and the whole
-    file. The time of a layer is the shortest of the rounds, which a busy machine interrupts least, less that of a call
-    that computes next to nothing.
+    The delegate hides its operators, so the file is cut where one layer ends and the next begins. Every piece runs by
+    itself. What the delegate fuses within a layer stays fused. A round runs all pieces in their order and the whole
+    file. The time of a layer is the shortest of the rounds, which a busy machine interrupts least. The time of a call
+    that computes next to nothing is subtracted.
 
     Args:
         model: a functional `keras.Model` with one image input of known size.

@@ -45,7 +45,7 @@ def axial_depthwise_conv(x, kernel, axis, stride=1):
 
 
 def dense_kernel(kernel):
-    """The depthwise `kernel` as that of an ordinary convolution, zero between channels that do not meet."""
+    """The depthwise `kernel` as the kernel of an ordinary convolution, zero between channels that do not meet."""
     *window, channels, multiplier = kernel.shape
     mask = np.kron(np.eye(channels), np.ones((1, multiplier)))
     return ops.reshape(kernel, (*window, 1, channels * multiplier)) * ops.cast(mask, kernel.dtype)

@@ -1,8 +1,8 @@
 """Choice between the form of a primitive that trains well and the form that converts well.
 
-The forms that train fast (matrix products) convert into long chains of small operators, and the single native
-operators that run best on a device have no gradient on some machines. Which one is laid down is decided while a
-function is traced: inside `export_scope()` every layer lays down its export form. Nothing of it is serialised.
+The forms that train fast (matrix products) convert into long chains of small operators. The native operators that run
+best on a device have no gradient on some machines. The choice is made while a function is traced: inside
+`export_scope()` every layer uses its export form. Nothing of it is serialised.
 """
 
 import contextlib

@@ -1,10 +1,9 @@
 """Grouped 2-D convolution, `(batch, height, width, channels)`, kernel laid out as in `keras.layers.Conv2D(groups=...)`.
 
 On TensorFlow, Keras compiles each grouped convolution with XLA, 9 to 30 times slower on a CPU than the forms here
-(benchmarks/primitives.py), and the native operator has no CPU gradient without oneDNN. A 1x1 convolution is a matrix
-product, so that is what is laid down for training, also for a single group: on small maps, and on the pooled pixel of
-squeeze-excite, the product takes about half of the time. The native operator is the export form (one
-CONV_2D in the `.tflite`).
+(benchmarks/primitives.py). The native operator has no CPU gradient without oneDNN. A 1x1 convolution is a matrix
+product, and training uses this form, also for a single group. On small maps, and on the pooled pixel of squeeze-excite,
+the product takes about half of the time. The native operator is the export form (one CONV_2D in the `.tflite`).
 """
 
 import keras

@@ -11,9 +11,9 @@ if keras.backend.backend() == "tensorflow":
 class BatchNormalization(keras.layers.BatchNormalization):
     """Batch normalisation: arguments, weights and values of `keras.layers.BatchNormalization`, faster in training.
 
-    Keras computes the moments of a batch and normalises in separate steps; TensorFlow has one operator for both, and
-    one for their gradient, which take a quarter to a half of the time. Statistics over the replicas of
-    `tf.distribute` (`synchronized`), masks, renormalisation, float64 and the other backends keep Keras' steps.
+    Keras computes the moments of a batch and normalises in separate steps. TensorFlow has one operator for both, and
+    one for their gradient. They take a quarter to a half of the time. Statistics over the replicas of `tf.distribute`
+    (`synchronized`), masks, renormalisation, float64 and the other backends keep Keras' steps.
 
     Args:
         **kwargs: arguments of `keras.layers.BatchNormalization`.

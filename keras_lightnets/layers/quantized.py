@@ -21,8 +21,8 @@ _DEPTHWISE = (keras.layers.DepthwiseConv2D, AxialDepthwiseConv2D)
 class FakeQuantize(keras.layers.Layer):
     """Rounds a tensor to the 256 values that int8 has for its range; the gradient passes inside the range.
 
-    The range follows the extremes of the training batches as a moving average, from those of the first batch on.
-    Before any batch was seen the tensor passes as it is.
+    The range follows the extremes of the training batches as a moving average, and starts with the first batch. Before
+    any batch was seen the tensor passes as it is.
 
     Args:
         limits: pair of floats, the range of a probability or another function of its own; training passes it as it is.
@@ -97,8 +97,8 @@ class FakeQuantize(keras.layers.Layer):
 class QuantizedWeights(keras.layers.Wrapper):
     """A layer that computes with rounded weights: its kernel, by output channel, or else its bias, as a whole.
 
-    Given the step of its inputs too, it rounds the bias beside a kernel to the 32-bit integers of the file: each turned
-    number early in a network would spread through all of the rest.
+    Given the step of its inputs too, it rounds the bias beside a kernel to the 32-bit integers of the file. Otherwise a
+    different number early in a network would spread through the rest.
 
     Args:
         layer: a layer with a `kernel`, or with a `bias` alone.

@@ -14,8 +14,8 @@ class Schedule(NamedTuple):
     """When how many weights are set to zero: from none at `begin` to the share `sparsity` at `end`, cubically.
 
     Attributes:
-        sparsity: float in (0, 1), share of the weights of all kernels but those of depthwise convolutions. Large
-            kernels get more of the zeros, small ones fewer or none.
+        sparsity: float in (0, 1), share of the weights of all kernels except depthwise ones. Large kernels get more of
+            the zeros, small ones fewer or none.
         begin: float in [0, 1), share of the training steps. Defaults to 0.0.
         end: float in (0, 1], share of the training steps; the rest of them recovers. Defaults to 0.6.
     """
@@ -66,8 +66,8 @@ def prune(model: keras.Model, schedule: Schedule | float = 0.5) -> Training:
 def cluster(model: keras.Model, n: int = 16) -> Training:
     """Prepares a model for training with `n` different weights in each kernel.
 
-    Few values make a file smaller once it is compressed. Kernels of fewer than four weights per value, and those of
-    depthwise convolutions, keep their own.
+    Few values make a file smaller once it is compressed. Kernels of fewer than four weights per value, and depthwise
+    kernels, keep their weights.
 
     Args:
         model: functional `keras.Model`.

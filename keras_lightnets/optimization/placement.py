@@ -103,7 +103,7 @@ def place(fused_model, images=None):
 
 
 class _Placement:
-    """Calls the layers of a fused graph anew, with weights and outputs rounded."""
+    """Calls the layers of a fused graph again, with weights and outputs rounded."""
 
     def __init__(self, fused_model):
         self._ranges = {}

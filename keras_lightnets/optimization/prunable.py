@@ -12,7 +12,7 @@ from keras_lightnets.layers import AxialDepthwiseConv2D
 def prunable(operation):
     """Returns the paths of the kernels of a layer or model that are worth pruning and clustering.
 
-    Those of depthwise convolutions are not: they are few, and every output hangs on a handful of them.
+    Depthwise kernels are not: their weights are few, and every output depends on a handful of them.
     """
     depthwise = (keras.layers.DepthwiseConv2D, AxialDepthwiseConv2D)
     return {
@@ -25,7 +25,7 @@ def prunable(operation):
 
 
 def pruning_shares(model, sparsity):
-    """Deals a share of zeros out to the layers of a model: large kernels lose most, the smallest nothing.
+    """Distributes a share of zeros over the layers of a model: large kernels lose most, the smallest nothing.
 
     A layer keeps weights in proportion to the number of its inputs and outputs, as in an Erdos-Renyi graph, and at most
     all of them. The same share for all would cost much of the accuracy in the first layers, and save little there.
@@ -59,7 +59,21 @@ def pruning_shares(model, sparsity):
 
 
 def sparsity(model: keras.Model) -> float:
-    """Returns the share of zeros among the weights of a model that pruning counts."""
+    """Returns the share of zeros among the weights of a model that pruning counts.
+
+    Pruning counts all kernels except depthwise ones.
+
+    Args:
+        model: functional `keras.Model`.
+
+    Returns:
+        A float in [0, 1].
+
+    Example:
+
+    >>> keras_lightnets.optimization.sparsity(keras_lightnets.MicroNetM0(weights="cifar10", input_shape=(48, 48, 3)))
+    0.0
+    """
     chosen = prunable(model)
     kernels = [keras.ops.convert_to_numpy(v) for v in model.variables if v.path in chosen]
     count = sum(kernel.size for kernel in kernels)

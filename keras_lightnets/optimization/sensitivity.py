@@ -28,9 +28,9 @@ def layer_errors(
         advance: function, called after each layer. Defaults to none.
 
     Returns:
-        A list of dicts, worst first: "layer", a name in `export.fuse(model)`, as `to_tflite(keep_float=...)` takes it;
-        "error", the root mean square of the change relative to that of the outputs; and "top1_agreement", the share of
-        the images whose likeliest class stays.
+        A list of dicts, worst first. "layer" is a name in `export.fuse(model)`, as `to_tflite(keep_float=...)` takes
+        it. "error" is the root mean square of the change, relative to the outputs. "top1_agreement" is the share of the
+        images whose likeliest class stays.
 
     Raises:
         UserError: as `quantize_aware`.

@@ -1,4 +1,4 @@
-"""What a published weights file turns out to be, for whoever has a connection: facts to complete its record with."""
+"""What a published weights file turns out to be: facts to complete its record with. Needs a connection."""
 
 import hashlib
 from pathlib import Path
@@ -20,9 +20,9 @@ def check_weights(name: str) -> list[dict[str, Any]]:
         name: str, name in `list_weights()`, such as "timm/rexnet_100.nav_in1k".
 
     Returns:
-        A list of dicts of JSON values, one for each file of the name: network, address, path, size in bytes, SHA-256,
-        number of tensors, whose names the tensors have, and `settled`: what the record calls unverified and this check
-        verified.
+        A list of dicts of JSON values, one for each file of the name. They have network, address, path, size in bytes,
+        SHA-256, number of tensors, and whose names the tensors have. `settled` lists what the record calls unverified
+        and this check verified.
 
     Raises:
         UserError: if there are no such weights or no link to them, or the file cannot be downloaded, is not the

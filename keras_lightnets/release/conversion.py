@@ -49,6 +49,12 @@ def convert(source: str | os.PathLike, model: str, output: str | os.PathLike) ->
 
     Raises:
         UserError: if the source does not fit the model, or the files cannot be written.
+
+    Example:
+
+    >>> report = keras_lightnets.weights.convert("mine.weights.h5", "MicroNetM0", "m0.safetensors")
+    >>> list(report["files"])
+    ['m0.safetensors']
     """
     record = find_model(model)
     family = find_family(record.family)

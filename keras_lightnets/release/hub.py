@@ -75,13 +75,17 @@ def push_to_hub(
         metrics: dict from name to value that were measured. Defaults to None.
         labels: names of the classes in the order of the outputs. Defaults to None.
         private: whether a new repository is private. Defaults to False.
-        token: str, token of the hub. Defaults to None: that of `hf auth login`.
+        token: str, token of the hub. Defaults to None: the token of `hf auth login`.
 
     Returns:
         The address of the commit.
 
     Raises:
         UserError: if huggingface-hub is not installed, the environment forbids connections, or the hub refuses.
+
+    Example:
+
+    >>> keras_lightnets.weights.push_to_hub(model, "me/m0", "MicroNetM0", "apache-2.0", "trained on my photos")
     """
     hub = _client()
     if offline():
@@ -110,6 +114,10 @@ def from_hub(repo_id: str, revision: str | None = None, token: str | None = None
 
     Raises:
         UserError: if huggingface-hub is not installed, or there is no such model or no connection.
+
+    Example:
+
+    >>> model = keras_lightnets.weights.from_hub("me/m0")
     """
     hub = _client()
     try:

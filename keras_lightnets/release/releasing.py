@@ -76,9 +76,9 @@ def _identity(config):
 def release(run: str | os.PathLike, folder: str | os.PathLike, data: str) -> Path:
     """Adds a finished run of `train` to a folder of released models.
 
-    A folder of the run's name gets the weights in float16, measured on the test images as they are loaded from that
-    file, a float and an int8 `.tflite` file, `report.json` and the model card; an entry with the sha256 of every file
-    joins `manifest.json`.
+    A folder of the run's name gets the weights in float16, which are measured on the test images. It also gets a float
+    and an int8 `.tflite` file, `report.json` and the model card; an entry with the sha256 of every file joins
+    `manifest.json`.
 
     Args:
         run: str or Path of the output folder of a finished run.
@@ -91,6 +91,10 @@ def release(run: str | os.PathLike, folder: str | os.PathLike, data: str) -> Pat
     Raises:
         UserError: if the run is not finished, the name or the network is released already, an export is missing, or the
             accuracy in float16 is lower by more than 0.01.
+
+    Example:
+
+    >>> keras_lightnets.training.release("runs/MicroNetM0", "saved_models", data="tfds:cifar10")
     """
     run, folder = Path(run), Path(folder)
     if not (run / "report.json").is_file():

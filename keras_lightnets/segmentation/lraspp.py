@@ -48,11 +48,11 @@ def LRASPP(
         output_stride: 32, or 16 for dilated convolutions in the last stage, which see the same of the image at twice
             the resolution. With 32 the segmenter shares layers and weights with the backbone, with 16 it has copies of
             them. Defaults to None: 16 with weights of torchvision, else 32.
-        weights: path of the weights of a whole segmenter: those of one that this function built, `.weights.h5` or
-            `.keras`, or torchvision's `lraspp_mobilenet_v3_large`, which has 21 classes and needs a backbone built with
-            the same file, `MobileNetV3Large(weights=path, ...)`. If the file has another number of classes, the layers
-            of that width stay random and a warning says so. Defaults to None: the weights of the backbone, and random
-            ones for the segmenter's own layers.
+        weights: path of the weights of a whole segmenter. The file comes from a segmenter of this function,
+            `.weights.h5` or `.keras`, or is torchvision's `lraspp_mobilenet_v3_large`. The latter has 21 classes and
+            needs a backbone built with the same file, `MobileNetV3Large(weights=path, ...)`. If the file has another
+            number of classes, the layers of that width stay random and a warning says so. Defaults to None: the weights
+            of the backbone, and random ones for the segmenter's own layers.
         name: str. Defaults to None: the name of the backbone and "_lraspp".
 
     Returns:
@@ -92,7 +92,7 @@ def LRASPP(
 
 
 def _backbone_maps(backbone, output_stride, first, name):
-    """Returns features of stride 8, those of the last block or of the first one, and the last of all."""
+    """Returns features of stride 8, from the last block or the first one, and the last features of all."""
     if output_stride not in _LEVELS:
         raise UserError(f"`output_stride` must be one of {tuple(_LEVELS)}. Received: output_stride={output_stride}")
     levels = pyramid_levels(backbone)

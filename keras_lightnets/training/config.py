@@ -153,7 +153,13 @@ class Config:
 
 
 def recipes() -> list[str]:
-    """Returns the names of the recipes in the package, sorted."""
+    """Returns the names of the recipes in the package, sorted.
+
+    Example:
+
+    >>> "cifar10" in keras_lightnets.training.recipes()
+    True
+    """
     return sorted(path.stem for path in RECIPES.glob("*.toml"))
 
 

@@ -68,7 +68,7 @@ def _recognised(tensors, network):
 
 
 def without_scopes(name):
-    """tf2cv's names begin with that of the network, and versions of Keras repeat the scopes differently."""
+    """tf2cv's names begin with the name of the network, and versions of Keras repeat the scopes differently."""
     return re.sub(r"\b(\w+)(/\1)+(?=/)", r"\1", re.sub(r"^.*?/?(features|output1)/", r"\1/", name))
 
 

@@ -56,5 +56,11 @@ def load_safetensors(model: keras.Model, path: str | os.PathLike) -> None:
 
     Raises:
         UserError: if a variable is missing, left over, or of another shape, naming it; the model is as before then.
+
+    Example:
+
+    >>> model = keras_lightnets.MicroNetM0(weights=None, include_top=False)
+    >>> keras_lightnets.weights.save_safetensors(model, "m0.safetensors")
+    >>> keras_lightnets.weights.load_safetensors(model, "m0.safetensors")
     """
     load(Source(path, model.name, read(path), None, ""), model.layers, model.name)

@@ -38,7 +38,7 @@ def cost_of(builder, size, **arguments):
 
 
 def total_madds(cost):
-    """Multiply-adds with those of Dynamic Shift-Max's mixing, in millions."""
+    """Multiply-adds, the mix of Dynamic Shift-Max included, in millions."""
     return (cost.madds + cost.mix_madds) / 1e6
 
 
@@ -53,7 +53,7 @@ def total_params(cost):
 
 
 def params_without_normalization(cost):
-    """Parameters without those of batch normalisation, in millions."""
+    """Parameters without batch normalisation, in millions."""
     return total_params(cost) - cost.parts["normalization"].params / 1e6
 
 

@@ -21,9 +21,9 @@ from keras_lightnets.errors import UserError
 class Training:
     """A model ready for a method of tensorflow-model-optimization; `fit` trains it and returns a Keras 3 model.
 
-    That library knows Keras 2 alone. A child process rebuilds the model under tf_keras layer by layer, compares outputs
-    with the Keras 3 model (1e-6 of the largest), trains, removes what was wrapped around the layers, and hands the
-    weights back. Batches travel through a pipe, so data of any kind and size can be used.
+    That library knows Keras 2 alone. A child process rebuilds the model under tf_keras layer by layer, and compares
+    outputs with the Keras 3 model (1e-6 of the largest). It trains, removes what was wrapped around the layers, and
+    hands the weights back. Batches travel through a pipe, so data of any kind and size can be used.
 
     Attributes:
         model: the `keras.Model` that training starts from. It is not changed.
@@ -45,7 +45,7 @@ class Training:
 
         Args:
             batches: `tf.data.Dataset`, list or other iterable of pairs of float images
-                `(batch, height, width, channels)`, as the model takes them, and labels. It is begun anew when it ends.
+                `(batch, height, width, channels)`, as the model takes them, and labels. It starts again when it ends.
             epochs: int. Defaults to 1.
             steps_per_epoch: int, batches per epoch. Defaults to None: as many as `batches` has.
             learning_rate: float, peak rate of Adam, which falls to zero along a half cosine. Defaults to 1e-3.

@@ -70,7 +70,7 @@ class Clustering(_Engine):
         return tfmot.clustering.keras.cluster_weights(hosted, self._clusters)
 
     def end(self):
-        """Replaces every weight by that of its cluster."""
+        """Replaces every weight by the value of its cluster."""
         for hosted, wrapped, _ in self._wrapped:
             if wrapped is not hosted:
                 wrapped.update_clustered_weights_associations()

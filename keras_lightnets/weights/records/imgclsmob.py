@@ -1,4 +1,4 @@
-"""The records of ShuffleNet V1 and V2 in github.com/osmr/imgclsmob: those of tf2cv and of pytorchcv."""
+"""The records of ShuffleNet V1 and V2 in github.com/osmr/imgclsmob, for tf2cv and pytorchcv."""
 
 from typing import NamedTuple
 

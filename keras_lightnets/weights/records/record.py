@@ -22,7 +22,7 @@ class WeightRecord(NamedTuple):
         format: "h5", "h5 in zip", "pth", "pth in zip", "pdparams" or "safetensors".
         size: int, bytes of the file, or None where the publisher does not say.
         digest: "sha256:...", "sha1:..." or "md5:...", perhaps its first digits only, or None where none is published.
-            That of a zip is of the file inside.
+            For a zip, the file inside counts.
         licence: str, of the weights, or of the repository that offers them.
         classes: int, width of the classifier.
         input_size: int, height and width that it was trained or evaluated at.

@@ -1,0 +1,30 @@
+"""Quantisation-aware training of a saved classifier: python examples/quantization_aware.py out/model.keras photos.
+
+The folder has one folder of images per class. The result is aware.tflite, int8 throughout.
+"""
+
+import sys
+
+import keras
+
+import keras_lightnets
+from keras_lightnets.applications import micronet
+
+
+def main(path, folder, epochs=2):
+    """Trains the model of `path` with the rounding of its int8 file in place; returns the report of the file."""
+    model = keras.saving.load_model(path)
+    size = model.input_shape[1:3]
+    data = keras.utils.image_dataset_from_directory(folder, image_size=size, batch_size=32, seed=0)
+    # A MicroNet takes these pixels; use the module of your network.
+    data = data.map(lambda x, y: (micronet.preprocess_input(x), y))
+    aware = keras_lightnets.optimization.quantize_aware(model, data)
+    # A tenth of the learning rate that the model was trained with.
+    aware.compile(keras.optimizers.Adam(1e-4), "sparse_categorical_crossentropy", metrics=["accuracy"])
+    aware.fit(data, epochs=epochs)
+    images, labels = (part.numpy() for part in next(iter(data)))
+    return keras_lightnets.export.to_tflite(aware, "aware.tflite", "int8", samples=images, labels=labels)
+
+
+if __name__ == "__main__":
+    print(main(*sys.argv[1:]))
