@@ -151,6 +151,9 @@ class Reference:
                 raise UserError(f"`labels` of the detector {name} must be a dict of 'boxes' and 'labels'.")
             if len(labels["labels"]) != len(self.samples):
                 raise UserError(f"`labels` are of {len(labels['labels'])} images, and there are {len(self.samples)}.")
+            classes = self.expected[1].shape[-1]
+            if np.max(labels["labels"]) >= classes:
+                raise UserError(f"`labels` of {name} must be below {classes}. Received: {np.max(labels['labels'])}")
             return labels
         if len(self.expected) > 1:
             raise UserError(f"{name} has {len(self.expected)} outputs: labels are for a model with one.")
