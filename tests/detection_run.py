@@ -6,7 +6,8 @@ import numpy as np
 import keras_lightnets as kl
 
 
-def main():
+def trained():
+    """Returns the detector, the images and their objects."""
     keras.utils.set_random_seed(0)
     images = np.full((2, 32, 32, 3), -1.0, "float32")
     boxes = np.array([[[0.125, 0.125, 0.5, 0.5]], [[0.5, 0.375, 0.9375, 0.875]]], "float32")
@@ -22,6 +23,11 @@ def main():
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.momentum = 0.0
     detector(images, training=True)
+    return detector, images, truth
+
+
+def main():
+    detector, images, truth = trained()
     outputs = detector.predict(images, verbose=0)
     metric = kl.COCOMeanAP(2)
     metric.update_state(truth, kl.decode_detections(outputs, detector.anchors, score=0.01))

@@ -7,13 +7,20 @@ import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
 import keras_lightnets as kl
+from keras_lightnets.detection.boxes import overlaps
 from keras_lightnets.errors import UserError
 from keras_lightnets.export.agreement import agreement
 from keras_lightnets.export.judging import check_detections
 from keras_lightnets.export.verification import Reference, Report
+from keras_lightnets.preprocessing import IMAGENET_STATISTICS, SYMMETRIC
+from tests import detection_run
+from tools.clients import environments
 from tools.seeded import calibrated_scales, run, seed_weights, seeded_images
 
 IMAGES = seeded_images((3, 64, 64, 3))
+MEDIAPIPE = environments.Environment("mediapipe", ("mediapipe==1.2.3",))
+# Sides of what MediaPipe is shown, by the sides of the images.
+LARGER = 16
 # Few, because scores that are equal but for rounding may change places.
 FEW = {"score": 0.3, "iou": 0.55, "most": 10}
 
@@ -143,7 +150,10 @@ BOXES = {"boxes": np.zeros((3, 1, 4)), "labels": np.zeros((3, 1), int)}
         ({"metadata": {"labels": ["a", "b"]}}, "`metadata` has 2 labels, and .* 3 outputs"),
         ({"samples": IMAGES, "labels": np.zeros(3, int)}, "must be a dict of 'boxes' and 'labels'"),
         ({"samples": IMAGES[:2], "labels": BOXES}, "`labels` are of 3 images, and there are 2"),
-        ({"samples": IMAGES, "labels": BOXES | {"labels": np.full((3, 1), 7)}}, "`labels` of .* must be below 3. Received: 7"),
+        (
+            {"samples": IMAGES, "labels": BOXES | {"labels": np.full((3, 1), 7)}},
+            "`labels` of .* must be below 3. Received: 7",
+        ),
     ],
 )
 def test_what_cannot_be_exported(detector, tmp_path, arguments, message):
@@ -156,3 +166,54 @@ def test_detections_are_for_detectors(tmp_path):
     for export in (kl.export.to_tflite, kl.export.to_saved_model):
         with pytest.raises(UserError, match="is for detectors such as SSDLite; micronet_m0 is none"):
             export(classifier, tmp_path / "m0.tflite", detections=True)
+
+
+@pytest.fixture(scope="module")
+def trained():
+    detector, images, _ = detection_run.trained()
+    pixels = np.clip(np.round(IMAGENET_STATISTICS.pixels(images)), 0, 255).astype("uint8")
+    return detector, pixels, IMAGENET_STATISTICS(pixels)
+
+
+def say(environment, script, path, pixels):
+    """Returns what a client says of images that are larger, pixel by pixel: it gives boxes in whole pixels."""
+    images = path.with_suffix(".npy")
+    np.save(images, np.kron(pixels, np.ones((1, LARGER, LARGER, 1), "uint8")))
+    try:
+        return environment.run(script, path, images)
+    except environments.NotInstalled as error:
+        pytest.skip(str(error))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("detections", [False, True])
+@pytest.mark.parametrize("quantization", [None, "int8"])
+def test_mediapipe_detects(trained, tmp_path, quantization, detections):
+    detector, pixels, images = trained
+    path, names = tmp_path / "detector.tflite", ["bright", "red"]
+    about = {"labels": names}
+    kl.export.to_tflite(detector, path, quantization, images, metadata=about, detections=detections)
+    expected = kl.decode_detections(run(detector, images), detector.anchors)
+    assert expected["count"].min() == 1
+    side = LARGER * pixels.shape[1]
+    for image, found in enumerate(say(MEDIAPIPE, "detector", path, pixels)["found"]):
+        count = expected["count"][image]
+        assert [label for label, _, _ in found] == [names[label] for label in expected["labels"][image, :count]]
+        scores, boxes = (np.array([each[part] for each in found]) for part in (1, 2))
+        np.testing.assert_allclose(scores, expected["scores"][image, :count], atol=0.1 if quantization else 1e-4)
+        overlap = overlaps(boxes / side, expected["boxes"][image, :count]).diagonal()
+        assert overlap.min() > (0.8 if quantization else 0.95)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("quantization", [None, "int8"])
+def test_mediapipe_segments(backbone, tmp_path, quantization):
+    segmenter, path = seeded(kl.LRASPP(backbone, 4, filters=16)), tmp_path / "segmenter.tflite"
+    pixels = np.clip(np.round(SYMMETRIC.pixels(IMAGES)), 0, 255).astype("uint8")
+    names = ["sky", "road", "tree", "car"]
+    kl.export.to_tflite(segmenter, path, quantization, SYMMETRIC(pixels), metadata={"labels": names})
+    found = say(MEDIAPIPE, "segmenter", path, pixels)
+    assert found["labels"] == names
+    masks = np.array(found["masks"])[:, LARGER // 2 :: LARGER, LARGER // 2 :: LARGER]
+    right = masks == run(segmenter, SYMMETRIC(pixels)).argmax(-1)
+    assert right.mean() > (0.9 if quantization else 0.99)

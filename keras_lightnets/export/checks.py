@@ -3,7 +3,7 @@
 import json
 
 from keras_lightnets.errors import UserError
-from keras_lightnets.export.detectors import anchors_of
+from keras_lightnets.export.detectors import classes_of
 from keras_lightnets.export.fusing.fuse import check_unquantized
 from keras_lightnets.export.precision import in_float32
 from keras_lightnets.graph import functional, own_weights
@@ -60,12 +60,10 @@ def check_metadata(metadata, model):
         raise UserError(f"`metadata` must be a dict of JSON values: {error}.") from None
     if not isinstance(metadata, dict):
         raise UserError(f"`metadata` must be a dict of JSON values. Received: {metadata!r:.60}")
-    # The last output of a detector are the scores of its classes, and the only one of other models.
-    labels, classes = metadata.get("labels"), model.outputs[-1].shape[-1]
-    counted = len(model.outputs) == 1 or anchors_of(model) is not None
+    labels, classes = metadata.get("labels"), classes_of(model)
     # A single score has two classes, but for detectors.
-    known = (classes, max(classes, 2)) if len(model.outputs) == 1 else (classes,)
-    if isinstance(labels, list | tuple) and counted and len(labels) not in known:
+    known = (classes, max(classes or 0, 2)) if len(model.outputs) == 1 else (classes,)
+    if isinstance(labels, list | tuple) and classes is not None and len(labels) not in known:
         raise UserError(f"`metadata` has {len(labels)} labels, and {model.name} {classes} outputs.")
     about = metadata.get("input")
     size = about.get("size") if isinstance(about, dict) else None

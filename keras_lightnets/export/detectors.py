@@ -19,6 +19,13 @@ def anchors_of(model):
     return next((layer.anchors for layer in operations(model) if isinstance(layer, Anchors)), None)
 
 
+def classes_of(model):
+    """Returns the number of scores of each image, pixel or anchor, or None for a model with several other outputs."""
+    # The last output of a detector are the scores of its classes.
+    known = len(model.outputs) == 1 or anchors_of(model) is not None
+    return model.outputs[-1].shape[-1] if known else None
+
+
 def deployed(model):
     """Returns what is exported of a functional model: of a detector, probabilities; any other model as it is.
 

@@ -29,7 +29,7 @@ from keras_lightnets.export.converting import (
     with_float_layers,
     with_int8_classifier,
 )
-from keras_lightnets.export.detectors import anchors_of, deployed, suppression, tail_of, with_detections
+from keras_lightnets.export.detectors import anchors_of, classes_of, deployed, suppression, tail_of, with_detections
 from keras_lightnets.export.fusing import fuse
 from keras_lightnets.export.images import check_data, random_samples, raw_pixels
 from keras_lightnets.export.interpreter import vouch_for
@@ -37,7 +37,8 @@ from keras_lightnets.export.judging import check_detections, check_file, check_f
 from keras_lightnets.export.metadata import anchors_in, with_raw_pixels
 from keras_lightnets.export.outliers import without_outliers
 from keras_lightnets.export.pixels import AUTO, find_preprocessing, recorded, with_pixels
-from keras_lightnets.export.tflite_metadata import LABELS, class_names, image, output_tables, with_tflite_metadata
+from keras_lightnets.export.task_metadata import task_of, task_tables
+from keras_lightnets.export.tflite_metadata import LABELS, class_names, image, with_tflite_metadata
 from keras_lightnets.export.verification import Reference, Report
 from keras_lightnets.files import add_metadata, replacing, write_json
 from keras_lightnets.graph import calls, functional
@@ -211,15 +212,15 @@ class Exporter:
         content = self.convert(quantization, keep_float, io, options)
         if self._preprocessing is not None:
             metadata = with_raw_pixels(metadata, self._preprocessing)
-        labels = class_names(metadata, self.model)
-        ends = output_tables(self.model, self.reference.heads, labels is not None)
-        if options is None:
-            content = with_tflite_metadata(content, self.model.name, image(recorded(metadata)), ends)
+        labels = class_names(metadata, classes_of(self.model))
+        ends, custom = task_tables(self.model, self.reference.heads, options is not None, labels is not None)
+        content = with_tflite_metadata(content, self.model.name, image(recorded(metadata)), ends, custom)
         with replacing(path) as temporary:
             temporary.write_bytes(content)
             if metadata is not None:
                 texts = {} if labels is None else {LABELS: labels}
-                add_metadata(temporary, metadata | anchors_in(self.model), texts)
+                about = {"task": task_of(self.model), **metadata, **anchors_in(self.model)}
+                add_metadata(temporary, about, texts)
             vouch_for(temporary)
             report, outputs = self.reference.run(temporary, quantization, options)
             if quantization is None and options is not None:

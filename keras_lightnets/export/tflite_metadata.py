@@ -48,8 +48,13 @@ def scores(description, limits=None, has_labels=False, name="scores"):
     if limits is not None:
         table[5] = _limits(*([limit] for limit in limits))
     if has_labels:
-        table[6] = [{0: LABELS, 1: "Names of the classes, one a line.", 2: _TENSOR_AXIS_LABELS}]
+        table[6] = label_files(_TENSOR_AXIS_LABELS)
     return table
+
+
+def label_files(kind):
+    """Describes `labels.txt`, whose lines name the last axis of an output, or its values, as `kind` says."""
+    return [{0: LABELS, 1: "Names of the classes, one a line.", 2: kind}]
 
 
 def output_tables(model, heads, has_labels):
@@ -69,10 +74,10 @@ def output_tables(model, heads, has_labels):
     ]
 
 
-def class_names(metadata, model):
-    """Returns the text of `labels.txt`, or None if there is not one name for each score of the only output."""
-    labels, outputs = (metadata or {}).get("labels"), model.outputs
-    if not isinstance(labels, list | tuple) or len(outputs) > 1 or len(labels) != outputs[0].shape[-1]:
+def class_names(metadata, classes):
+    """Returns the text of `labels.txt`, or None if there is not one name for each class."""
+    labels = (metadata or {}).get("labels")
+    if not isinstance(labels, list | tuple) or len(labels) != classes:
         return None
     # A name is a line there.
     return "".join(" ".join(str(label).split()) + "\n" for label in labels)
