@@ -1,7 +1,7 @@
 """Writes docs/study.md from a folder of finished runs of one recipe, a folder each.
 
 Usage: python -m tools.generate_study RUNS.
-The latency of all files is measured anew, in turns. Runs of one network that differ in the seed are one row.
+The latency of all files is measured again, in turns. Runs of one network that differ in the seed are one row.
 """
 
 import itertools

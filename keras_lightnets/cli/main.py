@@ -43,7 +43,7 @@ def main():
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     warnings.simplefilter("ignore")
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
-    # Whoever ends a job politely is answered as Ctrl-C is.
+    # Treats SIGTERM like Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.unraisablehook = _interrupt_again
     try:
@@ -53,7 +53,7 @@ def main():
     except UserError as error:
         fail(str(error))
     except BrokenPipeError:
-        # Whoever read the output has what it wanted; Python would complain at the end.
+        # The reader of the output has closed it, as `head` does. Python would complain at the end.
         os.dup2(2, sys.stdout.fileno())
         sys.exit(1)
     except MemoryError:

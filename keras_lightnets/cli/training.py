@@ -62,7 +62,7 @@ def train(
     try:
         training.train(config, open_console(), release)
     except WorkerLostError as error:
-        # TensorFlow cannot leave a broken cluster: the process begins anew, meets the restarted worker and resumes.
+        # TensorFlow cannot leave a broken cluster: the process starts again, meets the restarted worker and resumes.
         print(f"{error} Waiting for it to come back.", file=sys.stderr)
         os.dup2(sys.stderr.fileno(), 2)
         os.execv(sys.executable, sys.orig_argv)

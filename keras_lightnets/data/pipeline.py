@@ -46,7 +46,7 @@ def training_batches(source, classes, config, first_step=0, pipelines=1, pipelin
         classes: int, number of classes.
         config: `Config`.
         first_step: int, number of steps done before. Defaults to 0.
-        pipelines: int, among how many workers the records of each batch are dealt out. Defaults to 1.
+        pipelines: int, among how many workers the records of each batch are divided. Defaults to 1.
         pipeline: int, number of this worker. Defaults to 0.
         batch_size: int, images per batch. Defaults to None: `config.batch_size`.
 

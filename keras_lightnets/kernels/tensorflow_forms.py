@@ -89,7 +89,7 @@ def unshuffled(x):
 
 
 def repeated_rows(kernel, groups, order):
-    """`kernel` below itself `groups` times, for rows of channels that `order` permutes."""
+    """Tiles `kernel` vertically `groups` times, for rows of channels that `order` permutes."""
     rows = np.argsort(order) % kernel.shape[0]
     if np.array_equal(rows, np.arange(kernel.shape[0])):
         return kernel

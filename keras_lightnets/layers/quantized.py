@@ -10,7 +10,7 @@ from keras_lightnets.layers.axial_depthwise_conv import AxialDepthwiseConv2D
 
 # Share of the range before that a batch leaves as it was.
 _MOMENTUM = 0.99
-# Pixels lie on a grid. Were that of int8 the same but for half a step, chance would round them up or down.
+# Pixels lie on a grid. If the int8 grid were offset by half a step, pixels would round arbitrarily.
 _MARGIN = 1.001
 # Step of channels whose weights are all zero.
 _LEAST = 1e-12

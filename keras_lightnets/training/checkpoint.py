@@ -34,7 +34,7 @@ class Checkpoint:
         self.settings, self._chief = settings, chief
         self._folder = Path(output) / "checkpoint"
         self._run, self._last, self._kept = (self._folder / name for name in ("run.json", "last.npz", "kept.npz"))
-        self._way_out = f"Remove {self._folder} to begin anew."
+        self._way_out = f"Remove {self._folder} to start again."
         self._held = contextlib.ExitStack()
         self.step, self.phase, self.history, self._arrays = 0, None, [], None
 

@@ -43,9 +43,9 @@ class Distribution(NamedTuple):
         return self.strategy.num_replicas_in_sync
 
     def check_batch(self, batch_size):
-        """Raises a UserError unless the batch can be dealt out evenly."""
+        """Raises a UserError unless the batch can be divided evenly."""
         if batch_size % self.replicas:
-            raise UserError(f"A batch of {batch_size} cannot be dealt out evenly to {self.replicas} replicas.")
+            raise UserError(f"A batch of {batch_size} cannot be divided evenly among {self.replicas} replicas.")
 
     def dataset(self, make, batch_size):
         """Returns the batches for `model.fit`.

@@ -89,7 +89,7 @@ class Progress:
             self._say(f"Resuming after {unit} {done}.")
 
     def plan(self, run, data):
-        """Says what a `Run` will train, on what, and how the work is dealt out."""
+        """Says what a `Run` will train, on what, and how the work is divided."""
         config, distribution = run.config, run.distribution
         images = ", ".join(f"{split.count} {part}" for part, split in data.splits.items())
         each = config.batch_size // distribution.replicas

@@ -15,8 +15,8 @@ _MOST = 10_000
 def slurm_cluster():
     """Returns the addresses of the tasks of this job step and the number of this one, or None outside of a step.
 
-    Ports are decided by the number of the job. TensorFlow's own resolver wants nvidia-smi on every node, and sorts the
-    nodes by their letters, so that from ten nodes on the tasks have the addresses of others.
+    Ports are decided by the number of the job. TensorFlow's own resolver wants nvidia-smi on every node, and sorts node
+    names alphabetically, so with ten or more nodes tasks would get the wrong addresses.
 
     Raises:
         UserError: if the variables do not describe a job step.
