@@ -1,4 +1,4 @@
-"""Names for the outputs of a classifier; the lists ship in the package."""
+"""Names for the outputs of a classifier. The lists ship in the package."""
 
 import functools
 from importlib import resources

@@ -71,7 +71,7 @@ class ModelRecord(NamedTuple):
         top1: float, published ImageNet top-1 accuracy in percent, or None where none was published.
         top1_source: str, where it was published. Nothing here was measured with this package.
         preprocessing: how pixels are normalised.
-        pyramid: dict from the levels that `feature_pyramid` offers to their channels; level k has stride 2**k.
+        pyramid: dict from the levels that `feature_pyramid` offers to their channels. Level k has stride 2**k.
         weights: names of the released weights, to be passed as `weights`: "imagenet" first, if there are such.
     """
 

@@ -1,4 +1,4 @@
-"""The stem, the three kinds of blocks and the classifier of MicroNet; see `micronet.py`."""
+"""The stem, the three kinds of blocks and the classifier of MicroNet. See `micronet.py`."""
 
 import keras
 from keras import layers

@@ -1,6 +1,6 @@
 """MobileNet: CNNs for mobile vision applications (Howard et al., 2017, https://arxiv.org/abs/1704.04861).
 
-A stem and thirteen depthwise-separable blocks, narrowed by `alpha`; the paper's resolution multiplier is a smaller
+A stem and thirteen depthwise-separable blocks, narrowed by `alpha`. The paper's resolution multiplier is a smaller
 `input_shape`. `MobileNet` is `keras.applications.MobileNet`: its arguments, layers, names and weight files.
 `ConvMobileNet` and `ShallowMobileNet` are two networks that the paper compares it with (Tables 4 and 5). Input
 `(batch, 224, 224, 3)` by default, RGB pixels scaled to [-1, 1] by `preprocess_input`; both data formats. As in Keras,
@@ -129,7 +129,7 @@ def MobileNet(
     """MobileNet with depthwise-separable convolutions, 4.2 million parameters and 569 million multiply-adds at 224x224.
 
     Args:
-        input_shape: tuple `(height, width, channels)`, each side at least 32; channels come first if Keras' data format
+        input_shape: tuple `(height, width, channels)`, each side at least 32. Channels come first if Keras' data format
             says so. Defaults to None: `(224, 224, 3)`, or `(None, None, 3)` without the classifier. An `input_tensor`
             overrules it.
         alpha: positive number, multiplies the channels of every layer; "imagenet" has 0.25, 0.5, 0.75 and 1.0. Defaults
@@ -199,7 +199,7 @@ def ConvMobileNet(
     """MobileNet with full convolutions, 29.3 million parameters and 4867 million multiply-adds at 224x224.
 
     Args:
-        input_shape: tuple `(height, width, channels)`, each side at least 32; channels come first if Keras' data format
+        input_shape: tuple `(height, width, channels)`, each side at least 32. Channels come first if Keras' data format
             says so. Defaults to None: `(224, 224, 3)`, or `(None, None, 3)` without the classifier. An `input_tensor`
             overrules it.
         alpha: positive number, multiplies the channels of every layer. Defaults to 1.0.
@@ -264,7 +264,7 @@ def ShallowMobileNet(
     """MobileNet without blocks 7 to 11, 2.9 million parameters and 307 million multiply-adds at 224x224.
 
     Args:
-        input_shape: tuple `(height, width, channels)`, each side at least 32; channels come first if Keras' data format
+        input_shape: tuple `(height, width, channels)`, each side at least 32. Channels come first if Keras' data format
             says so. Defaults to None: `(224, 224, 3)`, or `(None, None, 3)` without the classifier. An `input_tensor`
             overrules it.
         alpha: positive number, multiplies the channels of every layer. Defaults to 1.0.

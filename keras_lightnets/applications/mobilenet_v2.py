@@ -20,7 +20,7 @@ preprocess_input = FAMILY.preprocessing
 
 
 class Stage(NamedTuple):
-    """Row of Table 2; only the first block of a stage strides."""
+    """Row of Table 2. Only the first block of a stage strides."""
 
     expansion: int
     channels: int
@@ -65,7 +65,7 @@ def depthwise(x, kernel, stride, name, pad_name, symmetric=False):
 
 
 def _block(x, expansion, filters, stride, name):
-    """Inverted residual: expand, convolve depthwise, project; no activation after the projection."""
+    """Inverted residual: expand, convolve depthwise, project. No activation follows the projection."""
     shortcut = x
     channels = x.shape[channel_axis()]
     if expansion != 1:
@@ -122,7 +122,7 @@ def MobileNetV2(
     """MobileNetV2, 3.5 million parameters and 301 million multiply-adds at 224x224.
 
     Args:
-        input_shape: tuple `(height, width, channels)`, each side at least 32; channels come first if Keras' data format
+        input_shape: tuple `(height, width, channels)`, each side at least 32. Channels come first if Keras' data format
             says so. Defaults to None: `(224, 224, 3)`, or `(None, None, 3)` without the classifier.
         alpha: positive number, multiplies the channels of every layer, rounded to multiples of 8. The last convolution
             only grows, above 1.0. "imagenet" has 0.35, 0.5, 0.75, 1.0, 1.3 and 1.4. Defaults to 1.0.

@@ -43,7 +43,7 @@ class Config(NamedTuple):
 
 
 class Form(NamedTuple):
-    """Where torchvision's networks differ; weights of one form fit no other."""
+    """Where torchvision's networks differ. Weights of one form fit no other."""
 
     pad: str | None = None  # the layer that pads the stem, if every strided convolution is padded alike on all sides
     imagenet: bool = False  # pixels are normalised by the statistics of ImageNet; else they are in [-1, 1]
@@ -162,7 +162,7 @@ def _by_statistics(x, source):
 
 
 def features(x, config, alpha=1.0, form=FORMS[""]):
-    """Lays the features of the network that a `Config` and a `Form` describe; pixels are normalised already."""
+    """Lays the features of the network that a `Config` and a `Form` describe. Pixels are normalised already."""
     if form.reduced:
         config = _reduced(config)
     if form.pad:
@@ -233,7 +233,7 @@ def MobileNetV3Small(
     """MobileNetV3-Small, 2.5 million parameters and 56 million multiply-adds at 224x224.
 
     Args:
-        input_shape: tuple `(height, width, channels)`, each side at least 32; channels come first if Keras' data format
+        input_shape: tuple `(height, width, channels)`, each side at least 32. Channels come first if Keras' data format
             says so. Defaults to None: `(None, None, 3)`.
         alpha: positive number, multiplies the channels of every block, rounded to multiples of 8; "imagenet" has 0.75
             and 1.0. Defaults to 1.0.
@@ -294,7 +294,7 @@ def MobileNetV3Large(
     """MobileNetV3-Large, 5.5 million parameters and 217 million multiply-adds at 224x224.
 
     Args:
-        input_shape: tuple `(height, width, channels)`, each side at least 32; channels come first if Keras' data format
+        input_shape: tuple `(height, width, channels)`, each side at least 32. Channels come first if Keras' data format
             says so. Defaults to None: `(None, None, 3)`.
         alpha: positive number, multiplies the channels of every block, rounded to multiples of 8; "imagenet" has 0.75
             and 1.0. Defaults to 1.0.

@@ -5,7 +5,7 @@ from keras_lightnets.weights.name_maps import ORDER_MARKS
 
 
 def ordered(source, orders):
-    """Returns the one of `orders`, a dict by name, that weights need; the paper's without weights.
+    """Returns the one of `orders`, a dict by name, that weights need. Without weights it is the paper's.
 
     Raises:
         UserError: if the weights are for the form of another network.

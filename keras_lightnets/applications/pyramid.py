@@ -62,7 +62,7 @@ def pyramid_levels(model, first=False):
         first: bool, whether to return the first ones at each stride instead. Defaults to False.
 
     Returns:
-        A dict from level to symbolic tensor; level k has stride 2**k.
+        A dict from level to symbolic tensor. Level k has stride 2**k.
 
     Raises:
         ValueError: if `model` is not one of this package.
@@ -80,7 +80,7 @@ def expansion_levels(model):
         model: a model from a builder of this package, as `feature_pyramid` takes it.
 
     Returns:
-        A dict from level to symbolic tensor; level k has stride 2**k.
+        A dict from level to symbolic tensor. Level k has stride 2**k.
 
     Raises:
         ValueError: if `model` is not one of this package.

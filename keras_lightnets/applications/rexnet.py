@@ -25,7 +25,7 @@ preprocess_input = FAMILY.preprocessing
 
 
 class Stage(NamedTuple):
-    """Row of the architecture (paper's supplement); only the first block of a stage strides."""
+    """Row of the architecture (paper's supplement). Only the first block of a stage strides."""
 
     repeats: int
     expansion: int
@@ -111,7 +111,7 @@ def _depthwise(x, stride, name):
 
 
 def _squeeze_excite(x, squeezed, name):
-    """Scales the channels; unlike the common one, with batch normalisation inside."""
+    """Scales the channels. Unlike the common one, it has batch normalisation inside."""
     scale = layers.GlobalAveragePooling2D(keepdims=True, name=f"{name}_pool")(x)
     scale = _pointwise(scale, squeezed, True, f"{name}_squeeze")
     scale = _batch_norm(f"{name}_squeeze_bn")(scale)
@@ -196,10 +196,10 @@ def ReXNet(
     classifier_activation: str | Callable | None = "softmax",
     name: str | None = None,
 ) -> keras.Model:
-    """ReXNet; at width 1.0 4.80 million parameters and 398 million multiply-adds at 224x224.
+    """ReXNet: at width 1.0, 4.80 million parameters and 398 million multiply-adds at 224x224.
 
     Args:
-        alpha: positive number, the width as a multiple of that at 1.0; published are 0.6, 0.9 to 1.5 in steps of 0.1,
+        alpha: positive number, the width as a multiple of that at 1.0. Published are 0.6, 0.9 to 1.5 in steps of 0.1,
             2.0, 2.2 and 3.0. Below 1.0 the stem and the first block do not shrink. Defaults to 1.0.
         include_top: bool, whether to end in the classifier. Defaults to True.
         weights: None for random weights, a name in `keras_lightnets.weights.list_weights()`, or the path of a weights
@@ -253,10 +253,10 @@ def ReXNetLite(
     classifier_activation: str | Callable | None = "softmax",
     name: str | None = None,
 ) -> keras.Model:
-    """ReXNet-lite for int8; at width 1.0 4.74 million parameters and 407 million multiply-adds at 224x224.
+    """ReXNet-lite for int8: at width 1.0, 4.74 million parameters and 407 million multiply-adds at 224x224.
 
     Args:
-        alpha: positive number, the width as a multiple of that at 1.0; published are 1.0, 1.3, 1.5 and 2.0. Below 1.0
+        alpha: positive number, the width as a multiple of that at 1.0. Published are 1.0, 1.3, 1.5 and 2.0. Below 1.0
             the stem and the first block do not shrink. No alpha costs less than 79 million multiply-adds at 224x224.
             At 128x128, alpha 0.45 has 59 million, as MobileNetV2-0.35 has at 224x224. Defaults to 1.0.
         include_top: bool, whether to end in the classifier. Defaults to True.
@@ -319,10 +319,10 @@ def ReXNetR(
     classifier_activation: str | Callable | None = "softmax",
     name: str | None = None,
 ) -> keras.Model:
-    """ReXNet with channels in multiples of 8; at width 1.0 4.88 million parameters and 419 million multiply-adds.
+    """ReXNet with channels in multiples of 8: at width 1.0, 4.88 million parameters and 419 million multiply-adds.
 
     Args:
-        alpha: positive number, the width as a multiple of that at 1.0; published are 1.0, 1.3, 1.5, 2.0 and 3.0. Below
+        alpha: positive number, the width as a multiple of that at 1.0. Published are 1.0, 1.3, 1.5, 2.0 and 3.0. Below
             1.0 the stem and the first block do not shrink. Defaults to 1.0.
         include_top: bool, whether to end in the classifier. Defaults to True.
         weights: None for random weights, a name in `keras_lightnets.weights.list_weights()`, or the path of a weights

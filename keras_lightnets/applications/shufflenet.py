@@ -1,7 +1,7 @@
 """ShuffleNet: an extremely efficient CNN for mobile devices (Zhang et al., CVPR 2018, https://arxiv.org/abs/1707.01083).
 
 Residual units of grouped 1x1 convolutions, with a channel shuffle so that the groups hear of each other. Units, widths
-at 1x and order are the paper's; the batch normalisation and ReLU of the stem, which it does not print, are in every
+at 1x and order are the paper's. The batch normalisation and ReLU of the stem, which it does not print, are in every
 implementation. Input `(batch, 224, 224, 3)` by default, RGB pixels normalised by `preprocess_input`.
 """
 
@@ -54,7 +54,7 @@ class Config(NamedTuple):
 
 
 class Order(NamedTuple):
-    """Where implementations differ without saying so; weights of one fit no other."""
+    """Where implementations differ without saying so. Weights of one fit no other."""
 
     inverse_shuffle: bool  # channels viewed as (n, groups) instead of (groups, n)
     shuffle_after_depthwise: bool

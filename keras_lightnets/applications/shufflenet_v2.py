@@ -26,7 +26,7 @@ _UNITS = (4, 8, 4)  # of stages 2, 3 and 4; the first of each has stride 2
 
 
 class Config(NamedTuple):
-    """Column of Table 5: channels of stages 2, 3 and 4 and of conv5; the dropout is the authors' code's."""
+    """Column of Table 5: channels of stages 2, 3 and 4 and of conv5. The dropout is the authors' code's."""
 
     stages: tuple[int, int, int]
     features: int
@@ -42,7 +42,7 @@ CONFIGS = {
 
 
 class Wiring(NamedTuple):
-    """Where implementations differ without saying so; weights of one fit no other."""
+    """Where implementations differ without saying so. Weights of one fit no other."""
 
     keep_input: bool  # the shortcut of a strided unit keeps its channels; else it gives half of the output
     shuffle_first: bool  # even and odd channels part where a unit begins; else the halves are shuffled where it ends

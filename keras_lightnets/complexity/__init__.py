@@ -42,7 +42,7 @@ def complexity(model: keras.Model, input_shape: tuple | list | None = None) -> C
         UserError: if the shape of the model's input is unknown, or the model does not take `input_shape`.
 
     Warns:
-        UserWarning: names the layers that it cannot count; they are in `unknown`, and in no sum.
+        UserWarning: names the layers that it cannot count. They are in `unknown`, and in no sum.
 
     Example:
 

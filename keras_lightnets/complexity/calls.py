@@ -15,7 +15,7 @@ class Call:
     Attributes:
         operation: the layer.
         name: str, behind the names of the models that it is in.
-        inputs: list of symbolic tensors of batch 1; a tensor of the list is an output of an earlier call or an input of
+        inputs: list of symbolic tensors of batch 1. A tensor of the list is an output of an earlier call or an input of
             the model.
         outputs: list of symbolic tensors.
         final: bool, whether one of the outputs is an output of the model.

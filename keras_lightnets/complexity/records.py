@@ -22,7 +22,7 @@ class LayerCost(NamedTuple):
         activations: int, numbers in its outputs.
         bytes_moved: int, bytes read and written, in float32.
         memory: int, bytes of all activations kept while it runs, in float32.
-        milliseconds: float, measured, or None; by `keras-lightnets profile --measure`.
+        milliseconds: float or None, measured by `keras-lightnets profile --measure`.
     """
 
     name: str
@@ -94,7 +94,7 @@ class Complexity(NamedTuple):
 
     @property
     def parts(self):
-        """Dict from part to `PartCost`, in the order of the network; empty for layers without weights."""
+        """Dict from part to `PartCost`, in the order of the network. Empty for layers without weights."""
         totals = {}
         for layer in self.layers:
             total = totals.setdefault(layer.part, PartCost(0, 0, 0, 0, 0, None))

@@ -1,7 +1,7 @@
 """The networks that ReXNet's channel search chose among (Han et al., CVPR 2021, https://arxiv.org/abs/2007.00992).
 
-A 3x3 stem, inverted bottlenecks of MobileNetV2 with any channels after each, a wide 1x1 convolution and the classifier;
-images are small, so the stem keeps their size. Input RGB pixels scaled to [-1, 1].
+A 3x3 stem, inverted bottlenecks of MobileNetV2 with any channels after each, a wide 1x1 convolution and the classifier.
+Images are small, so the stem keeps their size. Input RGB pixels scaled to [-1, 1].
 """
 
 from collections.abc import Sequence
@@ -57,7 +57,7 @@ def BottleneckNet(
         downsample: list of the blocks, counted from 1, whose depthwise convolution halves the image. Defaults to None:
             blocks 2 and 4 of 5, 4 and 8 of 9, 5 and 9 of 13.
         expansion: int, filters of a block's first convolution per channel of its input. Defaults to 6.
-        activation: str, nonlinearity after a block's first convolution; every other one is ReLU6. Defaults to "relu6".
+        activation: str, nonlinearity after a block's first convolution. Every other one is ReLU6. Defaults to "relu6".
         stem: int, filters of the first convolution. Defaults to 16.
         features: int, filters of the last convolution. Defaults to 1024.
         input_shape: `(height, width, channels)`. Defaults to `(32, 32, 3)`.
@@ -122,7 +122,7 @@ def bottleneck_net_cost(
     input_shape: tuple[int, int, int] = (32, 32, 3),
     classes: int = 10,
 ) -> Cost:
-    """Counts a `BottleneckNet` without building it; thousands a second.
+    """Counts a `BottleneckNet` without building it. Thousands a second.
 
     Args:
         channels: as in `BottleneckNet`, which has the other arguments and defaults too; `activation` costs nothing.

@@ -10,6 +10,6 @@ def rank_correlation(first, second):
 
 
 def _ranks(values):
-    """Numbers values by size; equal ones share the mean of their numbers."""
+    """Numbers values by size. Equal ones share the mean of their numbers."""
     _, places, counts = np.unique(values, return_inverse=True, return_counts=True)
     return (np.cumsum(counts) - (counts - 1) / 2)[places]

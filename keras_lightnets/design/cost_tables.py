@@ -62,7 +62,7 @@ def cost_table(name: str) -> CheckedTable:
         name: str, one of `keras_lightnets.design.published.TABLES`, such as "mobilenet-6" or "micronet".
 
     Returns:
-        A `CheckedTable`; every row that differs says why.
+        A `CheckedTable`. Every row that differs says why.
 
     Raises:
         UserError: for another name.

@@ -46,7 +46,7 @@ def factor_analysis(
     """Trains networks of two inverted bottlenecks that differ in one factor from one to the next.
 
     Each network is as wide as the multiply-adds allow. The paper does not say how wide its networks are. So expect the
-    order of the rows to be reproduced, and not their values. Goes on where it was killed; processes are started afresh:
+    order of the rows to be reproduced, and not their values. Goes on where it was killed. Processes are started afresh:
     call this below `if __name__ == "__main__":`.
 
     Args:

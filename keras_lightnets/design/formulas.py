@@ -141,7 +141,7 @@ def micro_groups(channels: int, reduction: int) -> float:
         reduction: int, ratio R of C to the hidden channels.
 
     Returns:
-        float; the authors' networks take a divisor of the channels near it.
+        float. The authors' networks take a divisor of the channels near it.
 
     Example:
 

@@ -35,7 +35,7 @@ def rank_study(
 ) -> dict:
     """Measures the rank of the output of random layers against the ratio of their input and output channels.
 
-    For each layer and ratio, `networks` layers of random width, weights and input are drawn; the same ones meet each
+    For each layer and ratio, `networks` layers of random width, weights and input are drawn. The same ones meet each
     nonlinearity. The paper has 1,000 a point and leaves the choices of `RankChoices` open.
 
     Args:

@@ -147,7 +147,7 @@ class Space:
 
 
 def _rise(random):
-    """Returns a rise of f, before it is scaled to 1; every third line is flat."""
+    """Returns a rise of f, before it is scaled to 1. Every third line is flat."""
     return 0.0 if random.random() < 1 / 3 else float(random.exponential())
 
 

@@ -18,7 +18,7 @@ class FeatureRank(NamedTuple):
         channels: int, rows of the matrix.
         positions: int, columns of the matrix: images times height times width.
         rank: int, singular values above the tolerance.
-        nuclear_norm: float, sum of the singular values; it grows with the square root of `positions`.
+        nuclear_norm: float, sum of the singular values. It grows with the square root of `positions`.
         singular_values: float64 array `(channels,)`, the largest first.
     """
 
@@ -52,7 +52,7 @@ def feature_rank(
         model: a functional `keras.Model` with one input.
         images: array `(images, height, width, channels)`, normalised as the model wants it.
         layers: list of str, names of layers whose output has two or four axes. Defaults to None: all of them.
-        batch_size: int, images at once; all measured outputs of so many are in memory. Defaults to 8.
+        batch_size: int, images at once. All measured outputs of so many are in memory. Defaults to 8.
         tolerance: float, share of the largest singular value above which one counts. Defaults to None: what float32
             can tell from zero.
 

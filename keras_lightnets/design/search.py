@@ -36,7 +36,7 @@ def channel_search(
     """Searches for the channels of a `BottleneckNet` under limits of cost.
 
     Channels are a piecewise-linear function of the block. Each candidate is as wide as the limits allow, and is
-    trained from several seeds; the mean accuracy on held-out training images ranks it. A search that was killed goes
+    trained from several seeds. The mean accuracy on held-out training images ranks it. A search that was killed goes
     on when it is started again, and ends with the same ranking; with more `candidates` it goes on from there. Processes
     are started afresh: call this below `if __name__ == "__main__":`.
 

@@ -28,7 +28,7 @@ class Trials:
 
     Args:
         output: str or Path of the folder. What was finished in it is not repeated.
-        data: data set, as in `training.open_data`; a tenth of its training images measures the accuracy.
+        data: data set, as in `training.open_data`. A tenth of its training images measures the accuracy.
         training: `Training`.
         settings: dict of JSON values that decide the results too.
 
@@ -81,7 +81,7 @@ class Trials:
         return {name: read(path) for name, path in paths.items()}
 
     def _begin(self):
-        """Writes what a resumed run needs; the settings come last and stand for all of it."""
+        """Writes what a resumed run needs. The settings come last and stand for all of it."""
         path = self._folder / "settings.json"
         if path.exists():
             # Another process may have begun meanwhile.

@@ -26,7 +26,7 @@ class Training(NamedTuple):
         images: int, number of training images, or 0 for all. Defaults to 0.
         epochs: int. Defaults to 30.
         batch_size: int. Defaults to 64.
-        learning_rate: float, peak rate of SGD with Nesterov momentum 0.9; it falls to zero along a cosine. Defaults to
+        learning_rate: float, peak rate of SGD with Nesterov momentum 0.9. It falls to zero along a cosine. Defaults to
             0.05.
         seeds: int, how often a network is trained. Defaults to 3.
         seed: int, seed of the choice of images. Defaults to 0.

@@ -37,7 +37,7 @@ class COCOMeanAP(keras.metrics.Metric):
 
     Precision is averaged over 101 recalls, then over the thresholds 0.50, 0.55 to 0.95 of intersection over union, then
     over the classes that have objects. At most 100 detections of a class count in an image. The metric works on arrays,
-    after `decode_detections`; a low `score` there, such as 0.001, is part of the definition.
+    after `decode_detections`. A low `score` there, such as 0.001, is part of the definition.
 
     Args:
         classes: int, number of classes.
@@ -158,7 +158,7 @@ def _assign(overlap, ignored, crowd):
 
     Args:
         overlap: `(detections, objects)`.
-        ignored: bool array `(objects,)`: those that count neither way; any other one comes first.
+        ignored: bool array `(objects,)`: those that count neither way. Any other one comes first.
         crowd: bool array `(objects,)`: those that any number of detections may have.
 
     Returns:

@@ -25,7 +25,7 @@ def encode(boxes, anchors):
 
 
 def decode(codes, anchors):
-    """Returns the boxes `(batch, anchors, 4)`, "rel_yxyx", that codes stand for; they may reach outside the image."""
+    """Returns the boxes `(batch, anchors, 4)`, "rel_yxyx", that codes stand for. They may reach outside the image."""
     codes = ops.convert_to_tensor(codes, "float32")
     return keras.utils.bounding_boxes.decode_deltas_to_boxes(
         anchors,

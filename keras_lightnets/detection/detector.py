@@ -21,12 +21,12 @@ class Detector(keras.Model):
         """Returns the loss of a batch: `DetectionLoss`, and the losses of regularised layers.
 
         Args:
-            x: images; not used.
+            x: images. Not used.
             y: dict of `"boxes"`, float `(batch, objects, 4)`, "rel_yxyx", and `"labels"`, int `(batch, objects)`, -1
                 for padding.
             y_pred: the outputs of the model.
             sample_weight: None, or a weight for each image, `(batch,)`.
-            training: bool; not used.
+            training: bool. Not used.
 
         Raises:
             UserError: if `y` is anything else.

@@ -3,7 +3,7 @@
 Six maps, each half as large as the one before it, say for some anchors on each of their pixels what is there and where
 exactly. The first map has stride 16: the expansion that the network's last strided convolution reads. The second has
 stride 32: the features before pooling. The others are extra layers. Section 6.2 of MobileNetV2, section 6.3 of
-MobileNetV3; layers, anchors and initialisation as in TensorFlow's Object Detection API, which the papers used.
+MobileNetV3. Layers, anchors and initialisation as in TensorFlow's Object Detection API, which the papers used.
 
 At 320x320 with 80 classes:
 

@@ -1,4 +1,4 @@
-"""The pictures of runs, as PNG files; they need matplotlib."""
+"""The pictures of runs, as PNG files. They need matplotlib."""
 
 import importlib.util
 

@@ -89,7 +89,7 @@ _MEASURES = {"classify": _classifier, "detect": _detector, "segment": _segmenter
 
 
 def open_known(data, seed, holdout, labels, path, task="classify"):
-    """Opens data for a task; a UserError unless their classes are the `labels` of the model at `path`."""
+    """Opens data for a task. Raises a UserError unless their classes are the `labels` of the model at `path`."""
     opened = open_data(data, seed, holdout) if task == "classify" else open_annotated(data, task, seed, holdout)
     if list(opened.classes) != labels:
         raise UserError(f"{path} knows {_some(labels)}, and {data} has {_some(opened.classes)}: they must be the same.")

@@ -48,7 +48,7 @@ _TOP1 = {
 
 
 class KerasNetwork(NamedTuple):
-    """A network of keras.applications, as a row of a comparison; its costs are counted when it is built."""
+    """A network of keras.applications, as a row of a comparison. Its costs are counted when it is built."""
 
     name: str
     top1: float | None

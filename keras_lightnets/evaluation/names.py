@@ -25,7 +25,7 @@ def place_names(figure):
     """Moves the names of `name_points` to where there is room, and hides those that find none.
 
     Args:
-        figure: matplotlib `Figure`; nothing may be drawn into it afterwards.
+        figure: matplotlib `Figure`. Nothing may be drawn into it afterwards.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.transforms import Bbox

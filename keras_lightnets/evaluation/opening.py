@@ -78,7 +78,7 @@ class ModelFile:
 
     @functools.cached_property
     def metadata(self):
-        """The `Metadata` inside the file; a UserError if there are none, or they do not fit the network."""
+        """The `Metadata` inside the file. Raises a UserError if there are none, or they do not fit the network."""
         metadata = metadata_of(self.path)
         if metadata.task != self.task:
             raise UserError(f"{self.path} says that its task is to {metadata.task}, but its outputs {self.task}.")
@@ -115,7 +115,7 @@ class ModelFile:
 
         Args:
             images: float array `(n, height, width, channels)`.
-            **options: arguments of `decode_detections`; a file that gives whole detections has its own.
+            **options: arguments of `decode_detections`. A file that gives whole detections has its own.
 
         Raises:
             UserError: if an output is not finite, or the file does not tell its anchors.

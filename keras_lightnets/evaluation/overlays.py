@@ -14,7 +14,7 @@ _OPACITY = 0.55
 
 
 def colour(number):
-    """Returns the colour of a class, a tuple of three ints; neighbours differ, and it is always the same."""
+    """Returns the colour of a class, a tuple of three ints. Neighbours differ, and it is always the same."""
     # The golden ratio spreads the hues, however many there are.
     return tuple(round(255 * part) for part in colorsys.hsv_to_rgb(number * 0.618034 % 1, 0.85, 1.0))
 
@@ -30,7 +30,7 @@ def with_boxes(pixels, boxes, labels, scores, names):
         names: names of the classes.
 
     Returns:
-        A `PIL.Image.Image`; small images are enlarged.
+        A `PIL.Image.Image`. Small images are enlarged.
     """
     image = _enlarged(pixels)
     draw, line = ImageDraw.Draw(image), max(2, round(max(image.size) / 250))
@@ -55,10 +55,10 @@ def with_mask(pixels, mask):
 
     Args:
         pixels: uint8 array `(height, width, 3)`.
-        mask: int array `(height, width)` of class numbers; class 0 is not coloured.
+        mask: int array `(height, width)` of class numbers. Class 0 is not coloured.
 
     Returns:
-        A `PIL.Image.Image`; small images are enlarged.
+        A `PIL.Image.Image`. Small images are enlarged.
     """
     colours = np.array([colour(number) for number in range(mask.max() + 1)])
     share = _OPACITY * (mask > 0)[..., None]

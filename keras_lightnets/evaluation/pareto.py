@@ -27,13 +27,13 @@ _RUNS = 100
 def compare_costs(names: Sequence[str], output: str | os.PathLike, console: Console | None = None) -> list[dict]:
     """Puts networks side by side: published top-1 against multiply-adds, parameters and latency on this machine.
 
-    Every network is converted to TFLite, float32, with random weights, and timed on one thread; the latency is the
+    Every network is converted to TFLite, float32, with random weights, and timed on one thread. The latency is the
     shortest run, which a busy machine interrupts least. Latencies are kept in `latencies.json` of `output`, one by one.
     So an interrupted run continues, and a further network takes its own time only. Delete the file to measure again.
 
     Args:
         names: list of str, names in `list_models()` or patterns such as "MicroNet*", and networks of keras.applications
-            such as "keras:EfficientNetB0" or "keras:EfficientNetB[0-4]"; empty for every network of this package that
+            such as "keras:EfficientNetB0" or "keras:EfficientNetB[0-4]". Empty for every network of this package that
             has a published top-1 accuracy.
         output: str or Path of the folder to write `costs.json`, `costs.csv` and `costs.png` into.
         console: `rich.console.Console` for the progress. Defaults to None: no progress.

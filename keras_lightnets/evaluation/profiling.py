@@ -25,7 +25,7 @@ class LayerTimes(NamedTuple):
     """Milliseconds of one image on one thread.
 
     Attributes:
-        layers: dict from the name of a layer to its milliseconds; layers that were fused into others are absent, and
+        layers: dict from the name of a layer to its milliseconds. Layers that were fused into others are absent, and
             what belongs to no layer is "other operators".
         network: float, of the whole file.
         call: float, of a call of the interpreter, which is taken off each layer.

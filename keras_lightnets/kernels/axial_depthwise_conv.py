@@ -1,7 +1,7 @@
 """Depthwise convolution along one axis of `(batch, height, width, channels)`, with a stride along that axis only.
 
 TensorFlow's operator refuses unequal strides on GPUs and on CPUs without oneDNN. Reshaping folds the other axis away,
-so that equal strides say the same thing; it is used wherever the plain operator does not work.
+so that equal strides say the same thing. It is used wherever the plain operator does not work.
 """
 
 import keras

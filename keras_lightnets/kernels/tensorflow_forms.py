@@ -1,4 +1,4 @@
-"""TensorFlow forms of the kernels; imported only where TensorFlow is the backend or the target."""
+"""TensorFlow forms of the kernels. Imported only where TensorFlow is the backend or the target."""
 
 import functools
 
@@ -76,7 +76,7 @@ def channel_shuffle(x, groups):
 
 
 def unshuffled(x):
-    """Returns a tensor, and the order in which `x` has its channels; other tensors than shuffled ones as they are."""
+    """Returns a tensor, and the order in which `x` has its channels. Other tensors than shuffled ones as they are."""
     if tf.is_symbolic_tensor(x):
         for shuffled, source, order in x.graph.get_collection(_SHUFFLES):
             if shuffled is x:

@@ -19,7 +19,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
         **kwargs: arguments of `keras.layers.BatchNormalization`.
 
     Input shape:
-        `(batch, height, width, channels)` or `(batch, channels)`; other ranks keep Keras' steps.
+        `(batch, height, width, channels)` or `(batch, channels)`. Other ranks keep Keras' steps.
 
     Output shape:
         The input shape.

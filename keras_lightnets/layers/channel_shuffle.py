@@ -12,7 +12,7 @@ class ChannelShuffle(keras.layers.Layer):
     Output channel `c` is input channel `(c % groups) * n + c // groups`, with `n = channels // groups`.
 
     Args:
-        groups: int, at least 1; divides the channels.
+        groups: int, at least 1. Divides the channels.
         **kwargs: arguments of `keras.layers.Layer`.
 
     Input shape:

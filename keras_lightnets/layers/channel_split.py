@@ -9,7 +9,7 @@ class ChannelSplit(keras.layers.Layer):
     """Cuts the channels into equal parts, in their order.
 
     Args:
-        parts: int, at least 2; divides the channels. Defaults to 2.
+        parts: int, at least 2. Divides the channels. Defaults to 2.
         **kwargs: arguments of `keras.layers.Layer`.
 
     Input shape:

@@ -16,9 +16,9 @@ class DynamicShiftMax(keras.layers.Layer):
     and a hard sigmoid scaled to [-2, 2], plus fixed offsets.
 
     Args:
-        groups: int, groups of the shift; divides the channels.
+        groups: int, groups of the shift. Divides the channels.
         units: int, width of the hidden dense layer.
-        pieces: 1 or 2, number of mixes; one piece is a linear mix without maximum. Defaults to 2.
+        pieces: 1 or 2, number of mixes. One piece is a linear mix without maximum. Defaults to 2.
         offsets_a: `pieces` floats added to the coefficients of `x`. Defaults to None: all 1.
         offsets_b: `pieces` floats added to the coefficients of `s`. Defaults to None: all 0.
         **kwargs: arguments of `keras.layers.Layer`.

@@ -15,7 +15,7 @@ class GroupedConv2D(keras.layers.Conv2D):
     Args:
         filters: int, number of output channels, a multiple of `groups`.
         kernel_size: int or pair of ints. Defaults to 1.
-        groups: int, number of groups; divides the input channels too. Defaults to 1.
+        groups: int, number of groups. Divides the input channels too. Defaults to 1.
         strides: int or pair of ints. Defaults to 1.
         padding: "valid" or "same". Defaults to "valid".
         **kwargs: every other argument of `keras.layers.Conv2D`.

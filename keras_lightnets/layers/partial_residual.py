@@ -8,7 +8,7 @@ from keras_lightnets.kernels.export_scope import exporting
 
 @keras.saving.register_keras_serializable(package="keras_lightnets")
 class PartialResidual(keras.layers.Layer):
-    """Adds a narrow shortcut to the first channels of a wider input; the other channels pass.
+    """Adds a narrow shortcut to the first channels of a wider input. The other channels pass.
 
     Has no weights. Equals the sum of the input and the shortcut with zeros for the channels it lacks.
 
@@ -17,7 +17,7 @@ class PartialResidual(keras.layers.Layer):
 
     Input shape:
         A list: `(batch, height, width, channels)` and, for the shortcut, `(batch, height, width, fewer channels)` or
-        as many; batch, height and width may be unknown.
+        as many. Batch, height and width may be unknown.
 
     Output shape:
         The shape of the first input.

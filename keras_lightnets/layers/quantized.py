@@ -19,13 +19,13 @@ _DEPTHWISE = (keras.layers.DepthwiseConv2D, AxialDepthwiseConv2D)
 
 @keras.saving.register_keras_serializable(package="keras_lightnets")
 class FakeQuantize(keras.layers.Layer):
-    """Rounds a tensor to the 256 values that int8 has for its range; the gradient passes inside the range.
+    """Rounds a tensor to the 256 values that int8 has for its range. The gradient passes inside the range.
 
     The range follows the extremes of the training batches as a moving average, and starts with the first batch. Before
     any batch was seen the tensor passes as it is.
 
     Args:
-        limits: pair of floats, the range of a probability or another function of its own; training passes it as it is.
+        limits: pair of floats, the range of a probability or another function of its own. Training passes it as it is.
             Defaults to None: the range is learned.
         **kwargs: arguments of `keras.layers.Layer`.
 
@@ -33,7 +33,7 @@ class FakeQuantize(keras.layers.Layer):
         Any.
 
     Output shape:
-        The input shape; called with `step=True`, a scalar, the distance of two of the values.
+        The input shape. Called with `step=True`, a scalar, the distance of two of the values.
 
     Raises:
         ValueError: if `limits` do not enclose zero.

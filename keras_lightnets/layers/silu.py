@@ -12,7 +12,7 @@ if keras.backend.backend() == "tensorflow":
 class SiLU(keras.layers.Activation):
     """`x * sigmoid(x)`, as `keras.layers.Activation("silu")`, with fewer passes over the pixels in its gradient.
 
-    Has no weights. TensorFlow's own gradient takes six operators; here it takes four.
+    Has no weights. TensorFlow's own gradient takes six operators. Here it takes four.
 
     Args:
         **kwargs: arguments of `keras.layers.Layer`.

@@ -17,7 +17,7 @@ class Schedule(NamedTuple):
         sparsity: float in (0, 1), share of the weights of all kernels except depthwise ones. Large kernels get more of
             the zeros, small ones fewer or none.
         begin: float in [0, 1), share of the training steps. Defaults to 0.0.
-        end: float in (0, 1], share of the training steps; the rest of them recovers. Defaults to 0.6.
+        end: float in (0, 1], share of the training steps. The rest of them recovers. Defaults to 0.6.
     """
 
     sparsity: float
@@ -28,7 +28,7 @@ class Schedule(NamedTuple):
 def prune(model: keras.Model, schedule: Schedule | float = 0.5) -> Training:
     """Prepares a model for training with fewer and fewer weights that are not zero.
 
-    Zeros make a file smaller once it is compressed, as app packages are; the speed on a CPU stays.
+    Zeros make a file smaller once it is compressed, as app packages are. The speed on a CPU stays.
 
     Args:
         model: functional `keras.Model`.

@@ -45,7 +45,7 @@ _BEFORE = "before.tflite"
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """What an optimisation is asked to do; the command line has the same names and defaults.
+    """What an optimisation is asked to do. The command line has the same names and defaults.
 
     Attributes:
         model: path of a `.keras` file that keras-lightnets wrote.
@@ -146,7 +146,7 @@ def optimize(options, console):
 
 
 def _check_output(output):
-    """Refuses a folder with files of something else; those of an earlier run, killed or not, are replaced."""
+    """Refuses a folder with files of something else. Those of an earlier run, killed or not, are replaced."""
     # A run that was killed very early left hidden files alone.
     names = {path.name for path in output.glob("[!.]*")}
     if names and _BEFORE not in names:
@@ -183,7 +183,7 @@ class _Run:
         }
 
     def prepare(self, exporter):
-        """Returns what will be trained, a `Training` or a Keras model, or None; refuses what cannot be done."""
+        """Returns what will be trained, a `Training` or a Keras model, or None. Refuses what cannot be done."""
         model, options = self._model, self._options
         if options.method == "ptq":
             if options.keep_float:

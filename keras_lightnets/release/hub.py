@@ -63,7 +63,7 @@ def push_to_hub(
     private: bool = False,
     token: str | None = None,
 ) -> str:
-    """Uploads a model with a full card; creates the repository where it does not exist.
+    """Uploads a model with a full card. Creates the repository where it does not exist.
 
     Args:
         model: a Keras model, with a classifier of any width.
@@ -140,7 +140,7 @@ def from_hub(repo_id: str, revision: str | None = None, token: str | None = None
 
 
 def card(model, repo_id, name, licence, source, datasets=(), metrics=None, labels=None):
-    """Returns the text of a model card of the hub; arguments as `push_to_hub` has them."""
+    """Returns the text of a model card of the hub. Arguments as `push_to_hub` has them."""
     record = find_model(name)
     family = find_family(record.family)
     height, width = (side or record.input_size for side in model.input_shape[1:3])

@@ -77,13 +77,13 @@ def release(run: str | os.PathLike, folder: str | os.PathLike, data: str) -> Pat
     """Adds a finished run of `train` to a folder of released models.
 
     A folder of the run's name gets the weights in float16, which are measured on the test images. It also gets a float
-    and an int8 `.tflite` file, `report.json` and the model card; an entry with the sha256 of every file joins
+    and an int8 `.tflite` file, `report.json` and the model card. An entry with the sha256 of every file joins
     `manifest.json`.
 
     Args:
         run: str or Path of the output folder of a finished run.
         folder: str or Path.
-        data: str, the data of the run, as in `open_data`; the weights are named after them.
+        data: str, the data of the run, as in `open_data`. The weights are named after them.
 
     Returns:
         The Path of the released model.

@@ -1,6 +1,6 @@
 """LR-ASPP: a light segmenter on any backbone (Howard et al., https://arxiv.org/abs/1905.02244, section 6.4).
 
-The last features, scaled channel by channel by what the whole image shows, say what is there; features of stride 8 say
+The last features, scaled channel by channel by what the whole image shows, say what is there. Features of stride 8 say
 where exactly. Both vote for a class on every pixel. Published on Cityscapes (validation, MobileNetV3Large with half as
 wide last features, 128 filters, output stride 16): mIoU 72.36, 1.51 million parameters and 9.74 billion multiply-adds
 at 1024x2048. Output stride 32 costs 0.6 points and saves a fifth of the multiply-adds.
@@ -43,7 +43,7 @@ def LRASPP(
     Args:
         backbone: a model from any builder of this package, with or without top, with a known input size of at least
             32x32.
-        classes: int, number of classes; the background is one of them, where there is one.
+        classes: int, number of classes. The background is one of them, where there is one.
         filters: int, channels of the last features in the head. Defaults to 128.
         output_stride: 32, or 16 for dilated convolutions in the last stage, which see the same of the image at twice
             the resolution. With 32 the segmenter shares layers and weights with the backbone, with 16 it has copies of

@@ -128,7 +128,7 @@ def load(source, layers, name, head=None):
 
 
 def _checked(array, tensor, target, source, name):
-    """Returns the values of a tensor in the type of the variable; refuses values that change by it."""
+    """Returns the values of a tensor in the type of the variable. Refuses values that change by it."""
     dtype = np.dtype(keras.backend.standardize_dtype(target.variable.dtype))
     with np.errstate(all="ignore"):
         values = array.astype(dtype)

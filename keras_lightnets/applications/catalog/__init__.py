@@ -79,7 +79,7 @@ def list_weights(builder: str | None = None, **arguments: object) -> tuple[Weigh
 
     Args:
         builder: name of a builder. Defaults to None: of all.
-        **arguments: with a builder, arguments such as `alpha`; those left out have their default.
+        **arguments: with a builder, arguments such as `alpha`. Those left out have their default.
 
     Returns:
         A tuple of `WeightRecord`.

@@ -1,7 +1,7 @@
 """The process in which tensorflow-model-optimization trains, away from the user's Keras 3.
 
-Usage: python -m keras_lightnets.optimization.tfmot.child FOLDER. The folder holds `model.keras` and `task.json`;
-batches come from standard input, lines of JSON about the progress go to standard output, and the trained model to
+Usage: python -m keras_lightnets.optimization.tfmot.child FOLDER. The folder holds `model.keras` and `task.json`.
+Batches come from standard input, lines of JSON about the progress go to standard output, and the trained model to
 `trained.keras`.
 """
 

@@ -1,4 +1,4 @@
-"""Reads weight files of every format into arrays by name; the content of a file, not its ending, tells its format."""
+"""Reads weight files of every format into arrays by name. The content of a file, not its ending, tells its format."""
 
 from pathlib import Path
 
@@ -50,12 +50,12 @@ def check_archive(path):
 
 
 def packed_bytes(path, called):
-    """Returns the bytes of the one file inside a zip archive; errors name it as `called`."""
+    """Returns the bytes of the one file inside a zip archive. Errors name it as `called`."""
     return _with_name(f"The weights file {called}", lambda: unzipped(Path(path).read_bytes()))
 
 
 def _with_name(file, function):
-    """Returns what a function returns; whatever it raises becomes one line that begins with the file."""
+    """Returns what a function returns. Whatever it raises becomes one line that begins with the file."""
     try:
         return function()
     except UserError as error:

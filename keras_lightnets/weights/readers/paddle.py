@@ -56,7 +56,7 @@ class _Array:
         _, self.shape, self.kind, self.fortran, self.data = state
 
     def numpy(self, name):
-        """Returns the array; raises a UserError unless its bytes are as many as its shape says."""
+        """Returns the array. Raises a UserError unless its bytes are as many as its shape says."""
         dtype = np.dtype(self.kind.code)
         check_type(name, dtype)
         data = self.data.encode("latin1") if isinstance(self.data, str) else self.data

@@ -9,7 +9,7 @@ from keras_lightnets.weights.readers.tensors import MissingExtra, Tensors, check
 
 
 def read_pytorch(content):
-    """Returns the `Tensors` of a PyTorch file, given its bytes; code in it is not run."""
+    """Returns the `Tensors` of a PyTorch file, given its bytes. Code in it is not run."""
     try:
         import torch
     except ImportError as error:

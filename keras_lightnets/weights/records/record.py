@@ -16,7 +16,7 @@ class WeightRecord(NamedTuple):
         name: to be passed as `weights`, such as "timm/rexnet_100.nav_in1k", or "cifar10" for those that are part of the
             package.
         builder: name of the builder that takes it.
-        arguments: dict of the builder's arguments that it fits; those left out have their default.
+        arguments: dict of the builder's arguments that it fits. Those left out have their default.
         urls: addresses of the file, tried in turn; `()` where the publisher has no direct link, or it is shipped.
         file: name of the file; of shipped weights, below `saved_models`.
         format: "h5", "h5 in zip", "pth", "pth in zip", "pdparams" or "safetensors".
@@ -31,7 +31,7 @@ class WeightRecord(NamedTuple):
         top1_source: str, where it was published, or None.
         page: address that describes the weights.
         imagenet: bool, whether `weights="imagenet"` means this set.
-        include_top: False for a file without classifier; its sibling with one has the same name otherwise.
+        include_top: False for a file without classifier. Its sibling with one has the same name otherwise.
         unverified: what could not be checked against the publisher: names of attributes, or "reachable" for the host
             and "layout" for the names inside the file.
         wrong_digest: the digest of a file that the address was seen to serve in place of this one, or None.
