@@ -34,7 +34,7 @@ class Arguments(NamedTuple):
 
 
 class Donor(NamedTuple):
-    """A builder of `keras.applications` whose "imagenet" weights ours takes over, with its arguments beyond `Arguments`."""
+    """A builder of `keras.applications` whose "imagenet" weights ours takes over, with its arguments of its own."""
 
     builder: Callable
     arguments: dict
