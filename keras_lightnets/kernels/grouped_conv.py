@@ -5,7 +5,7 @@ On TensorFlow, Keras compiles each grouped convolution with XLA, 9 to 30 times s
 product, and training uses this form, also for a single group. On small maps, and on the pooled pixel of squeeze-excite,
 the product takes about half of the time. The native operator is the export form (one CONV_2D in the `.tflite`).
 
-On JAX a product for each group takes a third to a twentieth of the time of the convolution on a CPU, and on PyTorch
+On JAX a product for each group takes a half to a twentieth of the time of the convolution on a CPU, and on PyTorch
 0.4 to 0.7 of it where a group has enough filters.
 """
 
