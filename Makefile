@@ -6,7 +6,7 @@ RUN := $(VENV)/bin/python
 SEED ?= 0
 COUNT ?= 10000
 
-.PHONY: demo test test-chosen test-all fuzz lint docs cards costs reference benchmarks clean
+.PHONY: demo demo-detect test test-chosen test-all fuzz lint docs cards costs reference benchmarks clean
 
 $(VENV)/.installed: setup.cfg constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -23,6 +23,15 @@ demo: $(VENV)/.installed
 	rm -rf demo
 	$(RUN) -m keras_lightnets.data.digits demo/digits
 	$(VENV)/bin/keras-lightnets finetune --model MicroNetM0 --weights cifar10 --data demo/digits --output demo/out --size 48 --epochs 10 --no-flip
+
+# Trains a detector and a segmenter on the released MicroNetM0, on scenes of scikit-learn's digits, and exports both.
+DENSE := --model MicroNetM0 --weights cifar10 --data demo/scenes/one --size 96 --frozen-epochs 0 --head-width 0.25 --no-flip
+demo-detect: $(VENV)/.installed
+	rm -rf demo/scenes demo/detector demo/segmenter demo/found
+	$(RUN) -m keras_lightnets.data.digit_scenes demo/scenes
+	$(VENV)/bin/keras-lightnets finetune --task detect $(DENSE) --epochs 18 --output demo/detector
+	$(VENV)/bin/keras-lightnets finetune --task segment $(DENSE) --epochs 12 --output demo/segmenter
+	$(VENV)/bin/keras-lightnets predict --model demo/detector/model_float32.tflite --output demo/found demo/scenes/one/test/images/000[0-3].jpg
 
 lint: $(VENV)/.installed
 	$(RUN) -m ruff check

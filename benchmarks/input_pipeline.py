@@ -34,7 +34,7 @@ def main(recipe, data, *settings):
     classes = len(opened.classes)
     batches = iter(training_batches(opened.splits["train"], classes, config))
     images, labels = next(batches)
-    model = models.build(config, classes, activation=None)
+    model = models.build(config, classes)
     loss = keras.losses.CategoricalCrossentropy(from_logits=True)
     model.compile(make_optimizer(config, model, config.peak_rate), loss)
     same = iter(tf.data.Dataset.from_tensors((images, labels)).repeat())

@@ -5,6 +5,7 @@ import signal
 
 import pytest
 
+from keras_lightnets.data.digit_scenes import write_digit_scenes
 from tests.killing import assert_same, end_at_random, result
 from tests.photos import TINY, save_model, small_network
 
@@ -20,6 +21,19 @@ def _train(photos, output, begun):
 def _finetune(photos, output, begun):
     network = ("--model", "MobileNet-alpha=0.25", "--size", "32", "--epochs", "8", "--batch-size", "16")
     return ["finetune", *network, "--data", str(photos), "--output", str(output), *["--resume"] * begun]
+
+
+def _annotated(task):
+    def arguments(photos, output, begun):
+        scenes = output.with_name("scenes")
+        if not scenes.exists():
+            write_digit_scenes(scenes, {"train": 40, "test": 8})
+        network = ("--task", task, "--model", "MobileNet-alpha=0.25", "--size", "32", "--head-width", "0.1")
+        length = ("--epochs", "6", "--batch-size", "16")
+        data = ("--data", str(scenes / "one"), "--output", str(output))
+        return ["finetune", *network, *length, *data, *["--resume"] * begun]
+
+    return arguments
 
 
 def _optimize(photos, output, begun):
@@ -39,6 +53,7 @@ def _channel_search(photos, output, begun):
 
 COMMANDS = {"train": (_train, 50), "finetune": (_finetune, 50), "optimize": (_optimize, 10)}
 COMMANDS["channel-search"] = (_channel_search, 10)
+COMMANDS |= {task: (_annotated(task), 5) for task in ("detect", "segment")}
 
 
 @pytest.mark.timeout(4 * 3600)

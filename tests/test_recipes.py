@@ -18,7 +18,8 @@ from keras_lightnets.training.optimizers import decayed_paths, learning_rate, ma
 @pytest.mark.parametrize("name", recipes())
 def test_recipes_say_what_they_are(name):
     config = load_recipe(name)
-    assert set(config.about) == {"command", "source", "hardware", "top1"} and all(config.about.values())
+    figure = {"classify": "top1", "detect": "AP", "segment": "mIoU"}[config.task]
+    assert set(config.about) == {"command", "source", "hardware", figure} and all(config.about.values())
     assert f"--recipe {name} " in config.about["command"]
     if name.endswith("_imagenet"):
         assert float(config.about["top1"].split()[0]) == config.record.top1
@@ -34,6 +35,9 @@ SETTINGS_REFUSALS = {
     "parameter server": ({"strategy": "ParameterServer"}, "is not supported by Keras 3: use mirrored or multiworker"),
     "central storage": ({"strategy": "central_storage"}, "is not supported by Keras 3"),
     "unknown strategy": ({"strategy": "both"}, "`strategy` must be one of auto, none, mirrored, multiworker, tpu"),
+    "unknown task": ({"task": "find"}, "`task` must be one of classify, detect, segment. Received: task='find'"),
+    "for classifiers": ({"task": "detect"}, "label_smoothing=0.1 is for the task classify; this one is detect"),
+    "for detectors": ({"head_width": 0.5}, "head_width=0.5 is for the task detect or segment; this one is class"),
     "no epochs": ({"epochs": 0}, "`epochs` must be at least 1"),
     "smoothing": ({"label_smoothing": 1.0}, r"`label_smoothing` must be in \[0, 1\)"),
     "crop": ({"crop_area": 0.0}, r"`crop_area` must be in \(0, 1\]"),

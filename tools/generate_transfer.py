@@ -120,7 +120,7 @@ class Trainer:
             flip=False,
         )
         self._classes, self._steps = classes, steps
-        self._model = models.build(self._config, classes, None)
+        self._model = models.build(self._config, classes)
         models.set_batch_norm(self._model, self._config)
         optimizer = make_optimizer(self._config, self._model, learning_rate(self._config, RATE, 1, steps))
         loss = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=self._config.label_smoothing)
@@ -131,7 +131,7 @@ class Trainer:
         """Trains on `shots` images of every class; returns how many there were, how many were tested, and top-1."""
         keras.utils.set_random_seed(seed)
         weights = None if start == "scratch" else start
-        self._model.set_weights(models.build(self._config, self._classes, None, weights).get_weights())
+        self._model.set_weights(models.build(self._config, self._classes, weights).get_weights())
         for variable, value in zip(self._model.optimizer.variables, self._fresh, strict=True):
             variable.assign(value)
         images, labels = train

@@ -83,21 +83,34 @@ def profile(
 def predict(
     images: Annotated[list[Path], typer.Argument(help="Image files.")],
     model: Annotated[Path, typer.Option(help="A .tflite or .keras file that keras-lightnets wrote.")],
-    top: Annotated[int, typer.Option(min=1, help="How many classes to name.")] = 3,
+    top: Annotated[int | None, typer.Option(min=1, help="How many classes to name (default: 3).")] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="Folder for photos with boxes or masks drawn on them (default: predictions).")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
 ):
-    """Classify image files."""
-    from keras_lightnets.evaluation.prediction import classify
+    """Classify image files, or draw what a detector or segmenter finds on them."""
+    from keras_lightnets.evaluation.prediction import predict
 
-    results = classify(model, images, top)
+    results = predict(model, images, top, output)
     if as_json:
         print(json.dumps(results, indent=2))
         return
-    table = rich.table.Table("image", "class", "score")
+    boxed = any("objects" in result for result in results)
+    scores = "share of pixels" if not boxed and "picture" in results[0] else "score"
+    table = rich.table.Table("image", "class", scores, *(["left, top, width, height"] if boxed else []))
     for result in results:
-        for position, (name, score) in enumerate(result["classes"]):
-            table.add_row(result["image"] if position == 0 else "", name, f"{score:.3f}")
-    open_console().print(table)
+        rows = [(row["class"], row["score"], row["box"]) for row in result["objects"]] if boxed else result["classes"]
+        for position, (name, score, *box) in enumerate(rows):
+            sides = [", ".join(f"{side:.0f}" for side in each) for each in box]
+            table.add_row(result["image"] if position == 0 else "", name, f"{score:.3f}", *sides)
+        if not rows:
+            table.add_row(result["image"], "nothing", "", "")
+    console = open_console()
+    console.print(table)
+    for result in results:
+        if "picture" in result:
+            console.print(f"drawn: {result['picture']}", highlight=False, soft_wrap=True)
 
 
 @models.command(name="try")

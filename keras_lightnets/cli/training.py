@@ -28,9 +28,10 @@ def recipes(as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")]
     if as_json:
         print(json.dumps(about, indent=2))
         return
-    table = rich.table.Table("name", "published top-1", "hardware and time", "source")
+    table = rich.table.Table("name", "published", "hardware and time", "source")
     for name, row in about.items():
-        table.add_row(name, row["top1"], row["hardware"], row["source"])
+        figure = next(row[key] for key in ("top1", "AP", "mIoU") if key in row)
+        table.add_row(name, figure, row["hardware"], row["source"])
     open_console().print(table)
 
 
@@ -134,7 +135,7 @@ def compare(
         _compare_costs(runs or [], output, as_json)
         return
     from keras_lightnets import training
-    from keras_lightnets.training.compare import compare
+    from keras_lightnets.training.compare import FIGURES, compare
 
     if (recipe is None) != (data is None):
         raise UserError("--recipe and --data go together.")
@@ -144,13 +145,16 @@ def compare(
     if as_json:
         print(json.dumps(rows, indent=2))
         return
+    first, second = next(figures for figures in FIGURES.values() if figures[0] in rows[0])
     table = rich.table.Table("name", caption="int8: on up to 2000 test images; latency: one image, one thread, float32")
-    for name in ("top-1", "top-5", "int8 top-1", "parameters", "MAdds", "latency"):
+    titles = {"top1": "top-1", "top5": "top-5", "mean_iou": "mIoU", "pixel_accuracy": "pixels"}
+    shown = [titles.get(name, name) for name in (first, second)]
+    for name in (*shown, f"int8 {shown[0]}", "parameters", "MAdds", "latency"):
         table.add_column(name, justify="right")
     for row in rows:
-        int8 = "" if row["int8_top1"] is None else f"{row['int8_top1']:.2%}"
+        int8 = "" if row[f"int8_{first}"] is None else f"{row[f'int8_{first}']:.2%}"
         cost = f"{row['parameters'] / 1e6:.2f} M", f"{row['madds'] / 1e6:.1f} M", f"{row['latency_ms']:.2f} ms"
-        table.add_row(row["name"], f"{row['top1']:.2%}", f"{row['top5']:.2%}", int8, *cost)
+        table.add_row(row["name"], f"{row[first]:.2%}", f"{row[second]:.2%}", int8, *cost)
     console.print(table)
 
 
@@ -215,8 +219,9 @@ def _settings(pairs, options):
 def finetune(
     context: typer.Context,
     model: Annotated[str, typer.Option(help="A name from `keras-lightnets list`, such as MicroNetM0.")],
-    data: Annotated[str, typer.Option(help="Folder with one folder of images per class, or train/ and test/ of them.")],
+    data: Annotated[str, typer.Option(help="Folder of class folders, or of images with their boxes or masks.")],
     output: Annotated[str, typer.Option(help="Folder to write.")],
+    task: Annotated[str, typer.Option(help="classify, detect (SSDLite) or segment (LR-ASPP).")] = "classify",
     weights: Annotated[str | None, typer.Option(help="Backbone weights to start from (default: from scratch).")] = None,
     size: Annotated[int, typer.Option(help="Side of the input in pixels.")] = 224,
     epochs: Annotated[int, typer.Option(min=1, help="Epochs with all layers trained.")] = 20,
@@ -225,9 +230,12 @@ def finetune(
     flip: Annotated[bool, typer.Option(help="Mirror half of the training images.")] = True,
     seed: Annotated[int, typer.Option(min=0, help="Seed of split, batches and weights.")] = 0,
     skip_bad_images: Annotated[bool, typer.Option(help="Leave out images that cannot be read.")] = False,
+    head_width: Annotated[
+        float, typer.Option(help="Channels of a detector's or segmenter's head, 1 as published.")
+    ] = 1.0,
     resume: Annotated[bool, typer.Option(help="Go on with an interrupted run.")] = False,
 ):
-    """Train a classifier on a folder of images and export it, every file verified."""
+    """Train a network on a folder of images and export it, every file verified."""
     from keras_lightnets import training
 
     given = {name: value for name, value in context.params.items() if name != "resume"}

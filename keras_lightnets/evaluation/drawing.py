@@ -30,10 +30,11 @@ def require_matplotlib(picture):
 
 
 def draw_curve(history, path):
-    """Draws loss and accuracy of every epoch."""
-    figure = _figure(8, 4)
+    """Draws loss, and accuracy or mean IoU if there is one, of every epoch."""
     epochs = [epoch["epoch"] for epoch in history]
-    for axes, name in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
+    names = [name for name in ("loss", "accuracy", "mean_iou") if name in history[0]]
+    figure = _figure(4 * len(names), 4)
+    for axes, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
         axes.plot(epochs, [epoch[name] for epoch in history], label="training")
         axes.plot(epochs, [epoch[f"val_{name}"] for epoch in history], label="validation")
         for last, following in zip(history, history[1:], strict=False):

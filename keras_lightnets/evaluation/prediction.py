@@ -1,26 +1,64 @@
-"""Classifying image files with an exported model and the metadata inside it."""
+"""What a model file says about image files, by the metadata inside it."""
+
+from collections import Counter
+from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
-from keras_lightnets.data.windows import load_square
-from keras_lightnets.evaluation.opening import ModelFile
+from keras_lightnets.data.images import read_image
+from keras_lightnets.data.windows import load_square, load_whole
+from keras_lightnets.errors import UserError
+from keras_lightnets.evaluation.opening import NETWORKS, ModelFile
+from keras_lightnets.evaluation.overlays import save, with_boxes, with_mask
+
+
+def predict(model, images, top=None, output=None):
+    """Says what image files show, with whatever network a model file holds.
+
+    Args:
+        model: str or Path of a `.tflite` or `.keras` file that keras-lightnets wrote.
+        images: list of str or Path of image files of any kind and size.
+        top: int, how many classes a classifier names. Defaults to None: 3.
+        output: str or Path of the folder for the photos with what a detector or segmenter found, as PNG files with the
+            names of the images. Defaults to None: "predictions".
+
+    Returns:
+        A list with a dict per image: "image", its path, and
+
+        * of a classifier "classes", pairs of name and score in falling order;
+        * of a detector "objects", a list of dicts in falling order of the score: "class", "score" and "box": left, top,
+          width and height in pixels of the image; and "picture", the path of the file written;
+        * of a segmenter "classes", pairs of name and share of the pixels in falling order; and "picture".
+
+    Raises:
+        UserError: if the model or an image cannot be read, the model carries no labels, a score is not finite, an
+            argument is for another kind of network, or a picture cannot be written.
+    """
+    file = ModelFile(model, tuple(NETWORKS))
+    if file.task == "classify":
+        if output is not None:
+            raise UserError(f"{file.path} is an image classifier, which draws nothing: leave out --output.")
+        return _classify(file, images, top or 3)
+    if top is not None:
+        raise UserError(f"{file.path} is a {NETWORKS[file.task]}: --top is for classifiers, leave it out.")
+    find = _detect if file.task == "detect" else _segment
+    found = []
+    for image, path in zip(images, _pictures(images, Path(output or "predictions")), strict=True):
+        about = file.metadata
+        row, picture = find(file, read_image(image), about.preprocessing(load_whole(image, about.size)[None]))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save(picture, path)
+        found.append({"image": str(image), **row, "picture": str(path)})
+    return found
 
 
 def classify(model, images, top=3):
-    """Names the likeliest classes of image files.
+    """Names the likeliest classes of image files; arguments, results and errors are those of `predict`."""
+    return _classify(ModelFile(model), images, top)
 
-    Args:
-        model: str or Path of a `.tflite` or `.keras` file written by `keras-lightnets finetune`.
-        images: list of str or Path of image files of any kind and size.
-        top: int, how many classes to name. Defaults to 3.
 
-    Returns:
-        A list with a dict per image: "image", its path, and "classes", pairs of name and score in falling order.
-
-    Raises:
-        UserError: if the model or an image cannot be read, the model carries no labels, or a score is not finite.
-    """
-    file = ModelFile(model)
+def _classify(file, images, top):
     about = file.metadata
     pixels = np.stack([load_square(image, about.size, about.crop) for image in images])
     scores = file.predict(about.preprocessing(pixels))
@@ -30,4 +68,39 @@ def classify(model, images, top=3):
             "classes": [(about.labels[i], float(row[i])) for i in np.argsort(row)[::-1][:top]],
         }
         for image, row in zip(images, scores, strict=True)
+    ]
+
+
+def _detect(file, pixels, image):
+    names = file.metadata.labels
+    found = {name: part[0] for name, part in file.detect(image).items()}
+    count = int(found.pop("count"))
+    boxes, labels, scores = (found[name][:count] for name in ("boxes", "labels", "scores"))
+    sides = boxes * np.tile(pixels.shape[:2], 2)
+    objects = [
+        {
+            "class": names[label],
+            "score": float(score),
+            "box": [round(float(side), 1) for side in (left, top, right - left, bottom - top)],
+        }
+        for (top, left, bottom, right), label, score in zip(sides, labels, scores, strict=True)
+    ]
+    return {"objects": objects}, with_boxes(pixels, boxes, labels, scores, names)
+
+
+def _segment(file, pixels, image):
+    mask = file.segment(image)[0].astype("uint8")
+    counts = np.bincount(mask.ravel())
+    order = [number for number in np.argsort(-counts, kind="stable") if counts[number]]
+    classes = [(file.metadata.labels[number], float(counts[number] / mask.size)) for number in order]
+    scaled = Image.fromarray(mask).resize(pixels.shape[1::-1], Image.Resampling.NEAREST)
+    return {"classes": classes}, with_mask(pixels, np.asarray(scaled))
+
+
+def _pictures(images, folder):
+    """Returns the path of the picture of each image; those of the same name are numbered."""
+    stems = [Path(image).stem for image in images]
+    twice = {stem for stem, count in Counter(stems).items() if count > 1}
+    return [
+        folder / (f"{stem}_{number}.png" if stem in twice else f"{stem}.png") for number, stem in enumerate(stems, 1)
     ]

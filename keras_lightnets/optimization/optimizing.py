@@ -11,10 +11,9 @@ import keras
 import numpy as np
 import rich.table
 
-from keras_lightnets.data.pipeline import steps_per_epoch, training_batches
 from keras_lightnets.errors import UserError
 from keras_lightnets.evaluation.evaluating import open_known
-from keras_lightnets.evaluation.opening import ModelFile
+from keras_lightnets.evaluation.opening import NETWORKS, ModelFile
 from keras_lightnets.export.checks import check_layers
 from keras_lightnets.export.interpreter import TFLiteModel, latencies
 from keras_lightnets.export.tflite import Exporter
@@ -25,10 +24,11 @@ from keras_lightnets.optimization.placement import quantize_aware
 from keras_lightnets.optimization.prunable import sparsity
 from keras_lightnets.optimization.sensitivity import layer_errors
 from keras_lightnets.optimization.tfmot.bridge import Training
+from keras_lightnets.training.card import WORDS
 from keras_lightnets.training.config import Config
-from keras_lightnets.training.delivery import calibration_images, some_images
 from keras_lightnets.training.progress import progress_bar
 from keras_lightnets.training.settings import check, one_of, within
+from keras_lightnets.training.tasks import TASKS
 
 # What is written by each method, and its learning rate where it trains.
 _FILES = {
@@ -38,6 +38,8 @@ _FILES = {
     "cluster": (None, "int8"),
 }
 _RATES = {"qat": 1e-4, "prune": 3e-4, "cluster": 3e-4}
+# Beside classifiers: method, task and engine.
+_TRAINED = ("qat", "segment", "keras")
 _SHOWN_ERRORS = 5
 # The float file that the others are compared with, written first.
 _BEFORE = "before.tflite"
@@ -49,7 +51,7 @@ class Options:
 
     Attributes:
         model: path of a `.keras` file that keras-lightnets wrote.
-        data: training and test images, as in `training.open_data`.
+        data: training and test images, as for the training of the model.
         output: folder to write.
         method: "ptq", post-training quantisation; "qat", quantisation-aware training; "prune" or "cluster".
         epochs: epochs of training. Defaults to 2.
@@ -97,7 +99,7 @@ def optimize(options, console):
         UserError: for bad options, data or models, before anything is written.
     """
     path, output = Path(options.model), Path(options.output)
-    file = ModelFile(path)
+    file = ModelFile(path, tuple(NETWORKS))
     model, metadata = file.network, file.metadata
     if path.suffix != ".keras":
         raise UserError(f"{path} is finished already: give the .keras file of the float model.")
@@ -105,10 +107,12 @@ def optimize(options, console):
         raise UserError(f"{output} holds the float model, which stays as it is. Choose another --output.")
     _check_output(output)
     check_float(model)
+    _check_task(options, file.task, path)
     if metadata.model is None:
         raise UserError(f"{path} names no network. Use a file written by keras-lightnets.")
-    data = open_known(options.data, options.seed, 0.0, metadata.labels, path)
+    data = open_known(options.data, options.seed, 0.0, metadata.labels, path, file.task)
     config = Config(
+        task=file.task,
         model=metadata.model,
         size=metadata.size,
         batch_size=min(options.batch_size, data.splits["train"].count),
@@ -131,18 +135,29 @@ def optimize(options, console):
                 optimized.save(temporary)
                 add_metadata(temporary, metadata.to_dict())
             exporter = stack.enter_context(run.exporter(optimized))
-        names = {kind: f"model_{kind or 'float32'}.tflite" for kind in _FILES[options.method]}
+        kinds = [kind for kind in _FILES[options.method] if kind != "dynamic" or file.task == "classify"]
+        names = {kind: f"model_{kind or 'float32'}.tflite" for kind in kinds}
         rows = [before, *(run.export(exporter, kind, name) for kind, name in names.items())]
         times = latencies([TFLiteModel(output / row["file"]) for row in rows])
         for row, milliseconds in zip(rows, times, strict=True):
             row["latency_ms"] = milliseconds
-        report = {"options": dataclasses.asdict(options), "images": len(run.labels), "files": rows}
+        report = {"options": dataclasses.asdict(options), "images": run.count, "files": rows}
         if optimized is not model:
-            report |= {"training_seconds": seconds, "keras_accuracy": run.accuracy(optimized)}
+            report |= {"training_seconds": seconds, f"keras_{run.words.figure}": run.measure(exporter)}
         if options.method == "ptq":
             report["layer_errors"] = run.errors()
         write_json(output / "report.json", report)
     return report
+
+
+def _check_task(options, task, path):
+    """Refuses what is made for classifiers alone."""
+    if task == "classify" or options.method == "ptq" or (options.method, task, options.engine) == _TRAINED:
+        return
+    raise UserError(
+        f"{path} is a {NETWORKS[task]}, which --method {options.method} with --engine {options.engine} does not take: "
+        "use --method ptq."
+    )
 
 
 def _check_output(output):
@@ -158,13 +173,19 @@ class _Run:
 
     def __init__(self, options, model, metadata, data, config, console):
         self._options, self._model, self._metadata = options, model, metadata
-        self._data, self._config, self._console = data, config, console
-        self._samples, self.labels = some_images(data.splits["test"], len(data.classes), config)
-        self._calibration = calibration_images(data, config)
+        self._console, kind = console, TASKS[config.task]
+        self._task = kind.task(config, data, kind.build)
+        self._samples, self._targets = self._task.samples()
+        self._calibration = self._task.calibration_images()
+        self.words, self.count = WORDS[config.task], len(self._samples)
 
     def exporter(self, model):
         """Returns the `Exporter` of a model."""
-        return Exporter(model, self._calibration, self._samples, self.labels, self._metadata.preprocessing)
+        return Exporter(model, self._calibration, self._samples, self._targets, self._metadata.preprocessing)
+
+    def measure(self, exporter):
+        """Returns the figure of the model of an `Exporter` on the compared images."""
+        return self._task.compared(exporter.reference, self._targets)
 
     def export(self, exporter, quantization, name):
         """Writes a file, and returns its row of the report."""
@@ -175,8 +196,8 @@ class _Run:
         return {
             "file": name,
             "quantization": quantization,
-            "accuracy": report.accuracy,
-            "agreement": report.top1_agreement,
+            self.words.figure: getattr(report, self.words.figure),
+            "agreement": getattr(report, self.words.agreement),
             "bytes": report.size_bytes,
             "zipped_bytes": len(zlib.compress(path.read_bytes(), 9)),
             "sparsity": sparsity(exporter.model),
@@ -198,27 +219,34 @@ class _Run:
 
     def train(self, training):
         """Trains what `prepare` returned, and returns the model."""
-        options, source = self._options, self._data.splits["train"]
-        steps = min(options.steps or np.inf, steps_per_epoch(source, self._config))
+        options = self._options
+        steps = min(options.steps or np.inf, self._task.steps)
         rate = options.learning_rate or _RATES[options.method]
-        batches = training_batches(source, len(self._data.classes), self._config)
+        batches = self._task.training_batches(0)
         self._console.print(f"{options.method}: {options.epochs} x {steps} steps, learning rate {rate:g}")
         with progress_bar(self._console) as bar:
             task = bar.add_task(options.method, total=options.epochs * steps, rate="")
 
             def on_step(logs):
-                bar.update(task, advance=1, rate=f"loss {logs['loss']:.3f}  accuracy {logs['accuracy']:.2%}")
+                accuracy = f"  accuracy {logs['accuracy']:.2%}" if "accuracy" in logs else ""
+                bar.update(task, advance=1, rate=f"loss {logs['loss']:.3f}{accuracy}")
 
-            fit = training.fit if isinstance(training, Training) else functools.partial(_fit, training)
+            fit = training.fit if isinstance(training, Training) else functools.partial(self._fit, training)
             model = fit(batches, options.epochs, steps, rate, on_step=on_step)
         if not all(np.isfinite(values).all() for values in model.get_weights()):
             raise UserError(f"The training diverged: choose a --learning-rate below {rate:g}.")
         return model
 
-    def accuracy(self, model):
-        """Returns the share of right answers of a Keras model on the compared images."""
-        scores = model.predict(self._samples, batch_size=256, verbose=0)
-        return float(np.mean(scores.argmax(-1) == self.labels))
+    def _fit(self, model, batches, epochs, steps, rate, on_step):
+        """Trains a Keras model as `Training.fit` does, and returns it."""
+        decay = keras.optimizers.schedules.CosineDecay(rate, epochs * steps)
+        # A finished classifier gives probabilities, and other networks what their loss takes.
+        of_classifiers = {"loss": "categorical_crossentropy", "metrics": ["accuracy"]}
+        objective = of_classifiers if self.words is WORDS["classify"] else self._task.objective()
+        model.compile(keras.optimizers.Adam(decay), **objective)
+        shown = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: on_step(logs))
+        model.fit(batches, epochs=epochs, steps_per_epoch=steps, verbose=0, shuffle=False, callbacks=[shown])
+        return model
 
     def errors(self):
         """Returns `layer_errors`."""
@@ -227,27 +255,19 @@ class _Run:
             return layer_errors(self._model, self._calibration, lambda: bar.advance(task))
 
 
-def _fit(model, batches, epochs, steps, rate, on_step):
-    """Trains a Keras model as `Training.fit` does, and returns it."""
-    decay = keras.optimizers.schedules.CosineDecay(rate, epochs * steps)
-    model.compile(keras.optimizers.Adam(decay), "categorical_crossentropy", metrics=["accuracy"])
-    shown = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: on_step(logs))
-    model.fit(batches, epochs=epochs, steps_per_epoch=steps, verbose=0, shuffle=False, callbacks=[shown])
-    return model
-
-
 def show(report, console):
     """Prints the tables of a report."""
     table = rich.table.Table(
         rich.table.Column("file", no_wrap=True),
         caption=f"on {report['images']} test images; agreement with the Keras model; kB of the file, and zipped",
     )
-    for name in ("accuracy", "agreement", "kB", "zipped", "ms", "zeros"):
+    words = next(words for words in WORDS.values() if words.figure in report["files"][0])
+    for name in (words.title, "agreement", "kB", "zipped", "ms", "zeros"):
         table.add_column(name, justify="right")
     for row in report["files"]:
         table.add_row(
             row["file"],
-            f"{row['accuracy']:.2%}",
+            "" if row[words.figure] is None else f"{row[words.figure]:.2%}",
             "" if row["agreement"] is None else f"{row['agreement']:.2%}",
             *(f"{row[name] / 1e3:.0f}" for name in ("bytes", "zipped_bytes")),
             f"{row['latency_ms']:.2f}",

@@ -1,19 +1,88 @@
 """The short model card of a trained network."""
 
+from typing import NamedTuple
+
+
+class Words(NamedTuple):
+    """What a task is called in cards and tables.
+
+    Attributes:
+        network: what the network is.
+        best: what the kept epoch has most or least of.
+        figure: name of the figure in the report of an export.
+        title: that figure in words, and `measure` in pictures.
+        agreement: name of the agreement with the Keras model in the report of an export.
+        same: that agreement in words.
+        image: what of an image is shown to the network.
+        measure: see `title`.
+    """
+
+    network: str
+    best: str
+    figure: str
+    title: str
+    agreement: str
+    same: str
+    image: str
+    measure: str
+
+
+_WHOLE = "the whole image, its sides not in proportion"
+WORDS = {
+    "classify": Words(
+        network="Image classifier",
+        best="validation accuracy",
+        figure="accuracy",
+        title="accuracy",
+        agreement="top1_agreement",
+        same="same top-1",
+        image="the central square of the image",
+        measure="top-1",
+    ),
+    "detect": Words(
+        network="Detector (SSDLite)",
+        best="validation loss",
+        figure="average_precision",
+        title="AP",
+        agreement="detections_agreement",
+        same="same boxes",
+        image=_WHOLE,
+        measure="AP",
+    ),
+    "segment": Words(
+        network="Segmenter (LR-ASPP)",
+        best="validation mIoU",
+        figure="mean_iou",
+        title="mIoU",
+        agreement="top1_agreement",
+        same="same pixels",
+        image=_WHOLE,
+        measure="mIoU",
+    ),
+}
+# Where the report has the figure of the model itself.
+COMPARED = {task: f"compared_{words.figure}" for task, words in WORDS.items()}
+
+
+def task_of(report):
+    """Returns the task of a run; reports did not always name it."""
+    return report["options"].get("task", "classify")
+
 
 def export_rows(report):
     """Returns the header and the rows of the table of exports, all text; the first row is the Keras model."""
-    header = ("file", "accuracy", "size", "largest diff.", "same top-1", "ms on one thread", "XNNPACK parts")
-    rows = [("model.keras", f"{report['compared_accuracy']:.2%}", "", "", "", "", "")]
+    words = WORDS[task_of(report)]
+    header = ("file", words.title, "size", "largest diff.", words.same, "ms on one thread", "XNNPACK parts")
+    rows = [("model.keras", _percent(report[COMPARED[task_of(report)]]), "", "", "", "", "")]
     for export in report["exports"]:
         lite = export["latency_ms"] is not None
         rows.append(
             (
                 export["path"],
-                f"{export['accuracy']:.2%}",
+                _percent(export[words.figure]),
                 f"{export['size_bytes'] / 1e6:.2f} MB",
                 f"{export['max_abs_diff']:.1e}",
-                "" if export["top1_agreement"] is None else f"{export['top1_agreement']:.2%}",
+                _percent(export[words.agreement]),
                 f"{export['latency_ms']:.2f}" if lite else "",
                 str(export["partitions"]) if lite else "",
             )
@@ -21,11 +90,16 @@ def export_rows(report):
     return header, rows
 
 
+def _percent(share):
+    return "" if share is None else f"{share:.2%}"
+
+
 def model_card(report):
     """Returns the card as Markdown, every figure taken from the report of the run."""
     failed = "".join(f"\n{name} was left out: {reason}\n" for name, reason in report["failed_exports"].items())
-    return f"""{beginning(report, f"{len(report['classes'])} classes")}
-**Results** on the held-out images: {accuracy(report["test"])}. {exports(report)}
+    count = len(report["classes"])
+    return f"""{beginning(report, f"{count} {'class' if count == 1 else 'classes'}")}
+**Results** on the held-out images: {_RESULTS[task_of(report)](report["test"])}. {exports(report)}
 {failed}
 Latency is the median of one image on one thread of the machine that made this card; measure on your own device.
 
@@ -37,18 +111,18 @@ Latency is the median of one image on one thread of the machine that made this c
 
 def beginning(report, subject):
     """Returns what every card begins with: title, classes and images."""
-    options, images = report["options"], report["images"]
+    options, images, words = report["options"], report["images"], WORDS[task_of(report)]
     start = "random weights" if options["weights"] is None else f"the weights {options['weights']}"
     bad = f" {len(report['bad_images'])} unreadable images were left out." if report["bad_images"] else ""
     validated = images.get("validation", 0)
     kept = (
-        f"Epoch {report['best_epoch']} of\n{len(report['history'])} had the best validation accuracy and was kept."
+        f"Epoch {report['best_epoch']} of\n{len(report['history'])} had the best {words.best} and was kept."
         if validated
         else f"The last of {len(report['history'])} epochs was kept."
     )
     return f"""# {options["model"]} trained on {subject}
 
-Image classifier made by keras_lightnets {report["keras_lightnets"]}: {report["parameters"]:,} parameters, input
+{words.network} made by keras_lightnets {report["keras_lightnets"]}: {report["parameters"]:,} parameters, input
 {options["size"]}x{options["size"]} RGB, starting from {start}.
 
 **Classes:** {", ".join(report["classes"])}
@@ -66,6 +140,23 @@ def accuracy(test):
     )
 
 
+def _precision(test):
+    inside = "`model_detections.tflite` has decoding and suppression inside, and its AP counts scores above 0.3 alone"
+    figures = ", ".join(f"{name} {_percent(test[name])}" for name in ("AP", "AP50", "AP75"))
+    return f"{figures}; AP50 by class: {_by_class(test, 'AP50')}.\n{inside}"
+
+
+def _overlap(test):
+    return f"mean IoU {_percent(test['mean_iou'])}; IoU by class: {_by_class(test, 'IoU')}"
+
+
+def _by_class(test, name):
+    return ", ".join(f"{row['class']} {_percent(row[name])}" for row in test["classes"] if row[name] is not None)
+
+
+_RESULTS = {"classify": accuracy, "detect": _precision, "segment": _overlap}
+
+
 def exports(report):
     """Returns the table of exports with its explanation."""
     header, rows = export_rows(report)
@@ -78,8 +169,9 @@ def exports(report):
 
 def pixels(report):
     """Returns how a file wants its pixels."""
-    share = report["options"].get("eval_crop", 1.0)
-    square = "the central square of the image" + (f" ({share:.1%} of its short side)" if share < 1 else "")
+    task, share = task_of(report), report["options"].get("eval_crop", 1.0)
+    square = WORDS[task].image
+    square += f" ({share:.1%} of its short side)" if share < 1 and task == "classify" else ""
     return (
         f"Every exported file carries its labels and says\nwhat it takes: {square}, scaled to "
         f"{report['options']['size']} pixels. The `.tflite` files take raw RGB pixels,\n0-255, and normalise them "

@@ -1,13 +1,16 @@
 """Learning the class of an image: what the training loop asks about the task."""
 
 import keras
+import numpy as np
 
 from keras_lightnets.data.pipeline import evaluation_batches, evaluation_steps, steps_per_epoch, training_batches
-from keras_lightnets.training.delivery import deliver
+from keras_lightnets.evaluation.measures import predict_source, summarize
+from keras_lightnets.export.tflite import QUANTIZATIONS
+from keras_lightnets.training.delivery import calibration_images, deliver, some_images
 
 
 class Classification:
-    """The batches, the loss, the figures and the files of a classifier. Another task has the same methods.
+    """The batches, the loss, the figures and the files of a classifier.
 
     Args:
         config: `Config`.
@@ -15,29 +18,34 @@ class Classification:
         build: function from a `Config` and a number of classes to the network with a softmax.
 
     Attributes:
-        steps: int, batches per epoch.
-        validation_steps: int, batches that hold every validation image once.
-        held_out: bool, whether the validation images are others than the test images.
+        config: as given.
+        data: as given.
+        steps: int, as in `Task`.
+        validation_steps: int, as in `Task`.
+        held_out: bool, as in `Task`.
+        files: dict from the name of each `.tflite` file to the arguments of `to_tflite` that make it.
     """
 
+    files = {f"model_{kind or 'float32'}.tflite": {"quantization": kind} for kind in QUANTIZATIONS}
+
     def __init__(self, config, data, build):
-        self._config, self._data, self._build = config, data, build
+        self.config, self.data, self._build = config, data, build
         self.steps = steps_per_epoch(data.splits["train"], config)
         self.held_out = data.splits["validation"] is not data.splits["test"]
         self.validation_steps = evaluation_steps(data.splits["validation"], config.batch_size)
 
     def training_batches(self, first_step, **shard):
         """Returns the training batches from a step on, without end, as `data.pipeline.training_batches` does."""
-        return training_batches(self._data.splits["train"], len(self._data.classes), self._config, first_step, **shard)
+        return training_batches(self.data.splits["train"], len(self.data.classes), self.config, first_step, **shard)
 
     def validation_batches(self, **shard):
         """Returns the validation batches, again and again."""
-        images, classes = self._data.splits["validation"], len(self._data.classes)
-        return evaluation_batches(images, classes, self._config.evaluation, **shard).repeat()
+        images, classes = self.data.splits["validation"], len(self.data.classes)
+        return evaluation_batches(images, classes, self.config.evaluation, **shard).repeat()
 
     def objective(self):
         """Returns the loss and the metrics, as arguments of `keras.Model.compile`."""
-        smoothing = self._config.label_smoothing
+        smoothing = self.config.label_smoothing
         return {
             "loss": keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=smoothing),
             "weighted_metrics": [
@@ -65,13 +73,33 @@ class Classification:
 
     def check(self):
         """Raises a UserError that names the first image that cannot be read."""
-        for source in self._data.splits.values():
+        for source in self.data.splits.values():
             source.check()
 
     def finished_model(self):
         """Returns the network as users get it, its weights not loaded yet."""
-        return self._build(self._config, len(self._data.classes))
+        return self._build(self.config, len(self.data.classes), activation="softmax")
 
     def deliver(self, model, about, step):
         """Writes the output folder, and returns its report."""
-        return deliver(model, self._config, self._data, about, step)
+        return deliver(self, model, about, step)
+
+    def test(self, model):
+        """Returns what `summarize` finds on the test images, and the accuracy beside it."""
+        scores, labels = predict_source(model, self.data.splits["test"], len(self.data.classes), self.config.evaluation)
+        return {"test_accuracy": float(np.mean(scores.argmax(-1) == labels)), "test": summarize(scores, labels)}
+
+    def samples(self):
+        """Returns test images, drawn by the seed, that every exported file is compared on, and their classes."""
+        return some_images(self.data.splits["test"], len(self.data.classes), self.config)
+
+    def calibration_images(self):
+        """Returns parts of training images for the ranges of activations, without mixing or distortion."""
+        return calibration_images(self.data, self.config)
+
+    def compared(self, reference, labels):
+        """Returns the accuracy of the model of a `Reference` on its samples."""
+        return reference.accuracy()
+
+    def picture(self, model, output):
+        """Draws nothing: a classifier says nothing about places."""

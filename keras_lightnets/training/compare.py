@@ -8,15 +8,18 @@ from keras_lightnets.applications.catalog import find_model
 from keras_lightnets.errors import UserError
 from keras_lightnets.evaluation.drawing import draw_costs, require_matplotlib
 from keras_lightnets.files import reading, write_csv, write_json
+from keras_lightnets.training.card import WORDS, task_of
 from keras_lightnets.training.report import read_report
 from keras_lightnets.training.training import train
 
+# The figures of a task, as the reports of its runs have them; runs are sorted by the first.
+FIGURES = {"classify": ("top1", "top5"), "detect": ("AP", "AP50"), "segment": ("mean_iou", "pixel_accuracy")}
 _FLOAT = "model_float32.tflite"
 _WAY_OUT = "Leave it out, or train again into another folder."
 
 
 def compare(names, output, config=None, console=None):
-    """Puts networks side by side: accuracy against parameters, multiply-adds and latency.
+    """Puts networks for one task side by side: accuracy against parameters, multiply-adds and latency.
 
     Args:
         names: list of str: output folders of finished runs, and names of networks to train first, each into a folder
@@ -27,10 +30,11 @@ def compare(names, output, config=None, console=None):
 
     Returns:
         A list of dicts in falling order of accuracy: "name", "model", "size", "epochs", "top1", "top5", "parameters",
-        "madds", "latency_ms" (one image on one thread, float32), "size_bytes" and "int8_top1".
+        "madds", "latency_ms" (one image on one thread, float32), "size_bytes" and "int8_top1". Detectors have "AP",
+        "AP50" and "int8_AP" instead, segmenters "mean_iou", "pixel_accuracy" and "int8_mean_iou".
 
     Raises:
-        UserError: for a name that is neither, fewer than two, or runs on unequal test images.
+        UserError: for a name that is neither, fewer than two, or runs for unequal tasks or on unequal test images.
 
     Example:
 
@@ -54,12 +58,15 @@ def compare(names, output, config=None, console=None):
             folder = output / name
             train(dataclasses.replace(config, model=name, output=str(folder)), console)
         folders.append(folder)
-    rows = sorted(map(_row, folders, read_runs(folders)), key=lambda row: -row["top1"])
+    reports = read_runs(folders)
+    first, _ = FIGURES[task_of(reports[0])]
+    rows = sorted(map(_row, folders, reports), key=lambda row: -row[first])
     output.mkdir(parents=True, exist_ok=True)
     write_json(output / "comparison.json", rows)
     write_csv(output / "comparison.csv", rows)
-    drawn = [{**row, "family": find_model(row["model"]).family, "top1": 100 * row["top1"]} for row in rows]
-    draw_costs(drawn, ("madds", "parameters", "latency_ms"), "top-1, %", output / "comparison.png")
+    drawn = [{**row, "family": find_model(row["model"]).family, "top1": 100 * row[first]} for row in rows]
+    label = f"{WORDS[task_of(reports[0])].measure}, %"
+    draw_costs(drawn, ("madds", "parameters", "latency_ms"), label, output / "comparison.png")
     return rows
 
 
@@ -67,12 +74,12 @@ def read_runs(folders):
     """Returns the reports of finished runs.
 
     Raises:
-        UserError: if they were tested on unequal images.
+        UserError: if they are for unequal tasks, or were tested on unequal images.
     """
     reports, tested = [read_report(folder) for folder in folders], []
     for folder, report in zip(folders, reports, strict=True):
         with reading(folder / "report.json", _WAY_OUT):
-            tested.append((report["classes"], report["images"]["test"]))
+            tested.append((task_of(report), report["classes"], report["images"]["test"]))
     for folder, images in zip(folders, tested, strict=True):
         if images != tested[0]:
             raise UserError(
@@ -83,14 +90,15 @@ def read_runs(folders):
 
 def _row(folder, report):
     with reading(folder / "report.json", _WAY_OUT):
+        task = task_of(report)
+        figures = FIGURES[task]
         exports = {export["path"]: export for export in report["exports"]}
         if _FLOAT not in exports:
             raise UserError(f"{folder} has no {_FLOAT}, whose latency is compared: leave it out.")
         numbers = {
             "size": report["options"]["size"],
             "epochs": len(report["history"]),
-            "top1": report["test"]["top1"],
-            "top5": report["test"]["top5"],
+            **{name: report["test"][name] for name in figures},
             "parameters": report["parameters"],
             "madds": report["madds"],
             "latency_ms": exports[_FLOAT]["latency_ms"],
@@ -98,5 +106,5 @@ def _row(folder, report):
         }
         if wrong := [name for name, number in numbers.items() if not math.isfinite(number)]:
             raise ValueError(f"{wrong[0]} is {numbers[wrong[0]]}")
-        int8 = exports.get("model_int8.tflite", {}).get("accuracy")
-        return {"name": folder.name, "model": report["model"], **numbers, "int8_top1": int8}
+        int8 = exports.get("model_int8.tflite", {}).get(WORDS[task].figure)
+        return {"name": folder.name, "model": report["model"], **numbers, f"int8_{figures[0]}": int8}

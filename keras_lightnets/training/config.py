@@ -14,7 +14,13 @@ from keras_lightnets.errors import UserError
 from keras_lightnets.training.settings import check, one_of, typed, within
 
 RECIPES = Path(__file__).parent / "recipes"
+TASKS = ("classify", "detect", "segment")
 STRATEGIES = ("auto", "none", "mirrored", "multiworker", "tpu")
+_OF_TASKS = {
+    **dict.fromkeys(("label_smoothing", "randaugment", "mixup", "cutmix"), ("classify",)),
+    "head_width": ("detect", "segment"),
+    "output_stride": ("segment",),
+}
 # What may differ between the parts of a run that was interrupted.
 _ELSEWHERE = ("data", "output", "strategy", "worker_timeout", "checkpoint_steps", "about")
 
@@ -75,7 +81,11 @@ class Config:
         checkpoint_steps: steps between checkpoints within an epoch; each epoch ends with one. Defaults to 1000.
         shuffle_buffer: records that a sequential source shuffles among. Defaults to 16384.
         worker_timeout: seconds to wait for another worker. Defaults to 300.
-        about: dict of a recipe's "source", "command", "hardware" and "top1". Defaults to an empty dict.
+        task: "classify", "detect" with `SSDLite` or "segment" with `LRASPP` on the network. Defaults to "classify".
+        head_width: channels of the layers between backbone and predictions, as a share of the papers' 512, 256, 256
+            and 128 ("detect") or 128 ("segment"). Defaults to 1.0.
+        output_stride: 32, or 16 for dilated convolutions at the end of the backbone ("segment"). Defaults to 32.
+        about: dict of a recipe's "source", "command", "hardware" and "top1", "AP" or "mIoU". Defaults to an empty dict.
     """
 
     model: str
@@ -121,12 +131,16 @@ class Config:
     checkpoint_steps: int = within("[1, inf)", 1000)
     shuffle_buffer: int = within("[1, inf)", 16384)
     worker_timeout: int = within("[1, inf)", 300)
+    task: str = one_of(TASKS, "classify")
+    head_width: float = within("(0, 1]", 1.0)
+    output_stride: int = within("[16, 32]", 32)
     about: dict = dataclasses.field(default_factory=dict)
 
     def __post_init__(self):
         if re.sub("_|strategy", "", str(self.strategy).lower()) in ("parameterserver", "centralstorage"):
             raise UserError(f"The strategy {self.strategy!r} is not supported by Keras 3: use mirrored or multiworker.")
         check(self)
+        check_task(self)
 
     @property
     def record(self):
@@ -150,6 +164,16 @@ class Config:
     def peak_rate(self):
         """The learning rate scaled to the batch."""
         return self.learning_rate * self.batch_size / self.base_batch
+
+
+def check_task(settings):
+    """Raises a UserError that names the first setting that is for another task than that of a `Config` or `Options`."""
+    for field in dataclasses.fields(settings):
+        tasks = _OF_TASKS.get(field.name, TASKS)
+        if settings.task not in tasks and (value := getattr(settings, field.name)) != field.default:
+            raise UserError(
+                f"{field.name}={value} is for the task {' or '.join(tasks)}; this one is {settings.task}. Leave it out."
+            )
 
 
 def recipes() -> list[str]:

@@ -5,21 +5,19 @@ import shutil
 from pathlib import Path
 
 import keras
-import numpy as np
 
 from keras_lightnets.complexity import complexity
 from keras_lightnets.data.pipeline import evaluation_batches, training_batches
 from keras_lightnets.errors import NotWrittenError, UserError
 from keras_lightnets.evaluation.drawing import can_draw, draw_curve
-from keras_lightnets.evaluation.measures import predict_source, summarize
 from keras_lightnets.export.images import CALIBRATION_IMAGES
 from keras_lightnets.export.interpreter import TFLiteModel, latencies
 from keras_lightnets.export.metadata import Metadata
 from keras_lightnets.export.saved_model import write_saved_model
-from keras_lightnets.export.tflite import QUANTIZATIONS, Exporter
+from keras_lightnets.export.tflite import Exporter
 from keras_lightnets.export.verification import Reference
 from keras_lightnets.files import add_metadata, replacing, write_json
-from keras_lightnets.training.card import model_card
+from keras_lightnets.training.card import COMPARED, model_card
 from keras_lightnets.training.models import copy_backbone
 from keras_lightnets.version import __version__
 
@@ -27,22 +25,23 @@ from keras_lightnets.version import __version__
 _COMPARED_IMAGES = 2000
 
 
-def deliver(model, config, data, about, step):
+def deliver(task, model, about, step):
     """Writes every file of the output folder.
 
     Args:
-        model: the trained model, with a softmax.
-        config: `Config`.
-        data: `Data`; the test images are what every export is compared on.
+        task: `Classification`, `Detection` or `Segmentation`, which says what the files are measured by.
+        model: the trained model, with a softmax if it is a classifier.
         about: dict with "options", "bad_images", "history" and "best_epoch" of the report.
         step: callable, told what is being written.
 
     Returns:
         The report, a dict of JSON values, as in `report.json`.
     """
+    config, data = task.config, task.data
     output = Path(config.output)
     record = config.record
-    metadata = Metadata(config.model, data.classes, config.size, config.eval_crop, record.preprocessing).to_dict()
+    crop = config.eval_crop if config.task == "classify" else 1.0
+    metadata = Metadata(config.model, data.classes, config.size, crop, record.preprocessing, config.task).to_dict()
     step("model.keras")
     with replacing(output / "model.keras") as temporary:
         model.save(temporary)
@@ -52,9 +51,9 @@ def deliver(model, config, data, about, step):
     with replacing(output / "labels.txt") as temporary:
         temporary.write_text("\n".join(data.classes) + "\n", encoding="utf-8")
     step("evaluation")
-    scores, labels = predict_source(model, data.splits["test"], len(data.classes), config.evaluation)
+    measured = task.test(model)
     cost = complexity(model)
-    compared, exports, failed = _exports(model, config, data, metadata, step)
+    compared, exports, failed = _exports(task, model, metadata, step)
     # Without images for the validation, the test images stand for them.
     parts = {part: split for part, split in data.splits.items() if part == "test" or split is not data.splits["test"]}
     report = {
@@ -65,12 +64,12 @@ def deliver(model, config, data, about, step):
         "images": {part: split.count for part, split in parts.items()},
         "parameters": model.count_params(),
         "madds": cost.madds + cost.mix_madds,
-        "test_accuracy": float(np.mean(scores.argmax(-1) == labels)),
-        "test": summarize(scores, labels),
-        "compared_accuracy": compared,
+        **measured,
+        COMPARED[config.task]: compared,
         "exports": exports,
         "failed_exports": failed,
     }
+    task.picture(model, output)
     if can_draw():
         draw_curve(report["history"], output / "training_curve.png")
     with replacing(output / "model_card.md") as temporary:
@@ -79,32 +78,32 @@ def deliver(model, config, data, about, step):
     return report
 
 
-def _exports(model, config, data, metadata, step):
-    output = Path(config.output)
-    samples, labels = some_images(data.splits["test"], len(data.classes), config)
+def _exports(task, model, metadata, step):
+    output = Path(task.config.output)
+    samples, labels = task.samples()
     step("saved_model")
     # A run interrupted here leaves a folder behind.
     shutil.rmtree(output / "saved_model", ignore_errors=True)
     reference = Reference(model, samples, labels)
     reports, failed = [write_saved_model(reference, output / "saved_model")], {}
-    images, preprocessing = calibration_images(data, config), config.record.preprocessing
+    images, preprocessing = task.calibration_images(), task.config.record.preprocessing
     with Exporter(model, images, reference, preprocessing=preprocessing) as exporter:
-        for quantization in QUANTIZATIONS:
-            path = output / f"model_{quantization or 'float32'}.tflite"
-            step(path.name)
+        for name, how in task.files.items():
+            step(name)
             try:
-                reports.append(exporter.write(path, quantization, metadata))
+                reports.append(exporter.write(output / name, metadata=metadata, **how))
             except NotWrittenError:
                 raise
             except UserError as error:
                 # The others are no worse for it.
-                failed[path.name] = str(error)
-                step(f"{path.name} failed, it is left out: {error}")
+                failed[name] = str(error)
+                step(f"{name} failed, it is left out: {error}")
     step("latency")
     times = latencies([TFLiteModel(report.path) for report in reports[1:]])
     for report, milliseconds in zip(reports[1:], times, strict=True):
         report.latency_ms = milliseconds
-    return reference.accuracy(), [{**report.to_dict(), "path": Path(report.path).name} for report in reports], failed
+    rows = [{**report.to_dict(), "path": Path(report.path).name} for report in reports]
+    return task.compared(reference, labels), rows, failed
 
 
 def some_images(source, classes, config):

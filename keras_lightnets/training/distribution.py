@@ -6,7 +6,6 @@ import socket
 import time
 from typing import NamedTuple
 
-import keras
 import tensorflow as tf
 
 from keras_lightnets.errors import UserError
@@ -66,11 +65,15 @@ class Distribution(NamedTuple):
 
     def trainee(self, model):
         """Returns what `fit` is called on: the model, or for several workers another around its layers."""
-        return _MultiWorkerModel(model.inputs, model.outputs, name=model.name) if self.workers > 1 else model
+        if self.workers == 1:
+            return model
+        # A class of its own, as a detector's class has its loss.
+        kind = type(f"_MultiWorker{type(model).__name__}", (_MultiWorker, type(model)), {})
+        return kind(model.input, model.output, name=model.name)
 
 
-class _MultiWorkerModel(keras.Model):
-    """A model that `fit` trains on several workers (https://github.com/keras-team/keras/issues/20585).
+class _MultiWorker:
+    """What a model needs so that `fit` trains it on several workers (https://github.com/keras-team/keras/issues/20585).
 
     It is made outside the scope of the strategy, which skips a symbolic build that fails there, and its numbers have
     one dimension, so that Keras' reduction over dimension 0 is legal.

@@ -5,34 +5,40 @@ import dataclasses
 
 from rich.console import Console
 
+from keras_lightnets.data.annotations import open_annotated
 from keras_lightnets.data.decoding import decode
 from keras_lightnets.data.folder import read_folder
 from keras_lightnets.data.source import Data, arrays
 from keras_lightnets.evaluation.drawing import require_matplotlib
 from keras_lightnets.training import models
 from keras_lightnets.training.checkpoint import Checkpoint
-from keras_lightnets.training.classification import Classification
 from keras_lightnets.training.config import Config
 from keras_lightnets.training.distribution import distribute
 from keras_lightnets.training.options import Options
 from keras_lightnets.training.progress import Progress
 from keras_lightnets.training.report import finished_report, read_report
 from keras_lightnets.training.run import Phase, Run, complete
+from keras_lightnets.training.tasks import TASKS
 
-# Peak learning rates of AdamW, and the layers that are trained.
+_HOLDOUT = 0.1
+# Peak learning rates of AdamW, and the layers that are trained. Most layers of detectors and segmenters are new.
 _PHASES = {
-    "scratch": (4e-3, lambda model: None),
+    "scratch": (4e-3, None),
     "head": (4e-3, models.train_head_only),
     "all": (1e-3, models.train_all_but_statistics),
 }
+_NEW_LAYERS_RATE = 2e-3
 
 
 def finetune(options: Options, resume: bool = False, console: Console | None = None) -> dict:
-    """Trains a classifier on a folder of images, exports it, and verifies every exported file on held-out images.
+    """Trains a network on a folder of images, exports it, and verifies every exported file on held-out images.
 
-    With `weights`, a new head is trained first on the frozen backbone, then all layers; batch normalisation keeps its
-    statistics throughout, as few images would spoil them. From scratch everything is trained from the start. The epoch
-    with the best validation accuracy is kept.
+    The network classifies images, finds objects or names the class of every pixel, as `options.task` says.
+
+    With `weights`, a new head is trained first on the frozen backbone, then all layers. The backbone's batch
+    normalisation keeps its statistics throughout, as few images would spoil them. From scratch everything is trained
+    from the start. The best epoch is kept: by validation accuracy, by the validation loss of a detector, or by the mean
+    IoU of a segmenter.
 
     Args:
         options: `Options`.
@@ -60,24 +66,51 @@ def finetune(options: Options, resume: bool = False, console: Console | None = N
     checkpoint = Checkpoint(options.output, options.settings)
     checkpoint.check(resume)
     progress.phases(options)
-    folder = read_folder(options.data, options.seed)
-    config = _config(options, images=len(folder.splits["train"].paths))
     distribution = distribute("none")
-    # Before the images are read, which takes longer: it refuses weights that do not fit.
-    model = models.start(config, models.build_with_new_head, len(folder.classes), distribution)
-    progress.split(folder, options.seed)
-    with progress.decoding(sum(len(split.labels) for split in folder.splits.values())) as advance:
-        images, bad = decode(folder, options.size, options.skip_bad_images, advance)
-    progress.bad_images(bad)
-    data = Data(folder.classes, {part: arrays(*split) for part, split in images.items()}, folder.identity)
-    config = _config(options, images=data.splits["train"].count)
-    task = Classification(config, data, models.build_with_new_head)
-    phases = [Phase(name, epochs, *_PHASES[name]) for name, epochs in options.phases]
+    prepare = _photos if options.task == "classify" else _annotated
+    data, config, build, model, bad = prepare(options, distribution, progress)
+    task = TASKS[options.task].task(config, data, build)
+    phases = [_phase(name, epochs, config) for name, epochs in options.phases]
     run = Run(config, task, model, phases, distribution, checkpoint, progress)
     with contextlib.closing(checkpoint):
         checkpoint.open(data.identity)
         progress.resuming("epoch", len(checkpoint.history))
         return complete(run, {"bad_images": bad})
+
+
+def _phase(name, epochs, config):
+    rate, mark = _PHASES[name]
+    if config.task != "classify" and name == "all":
+        rate = _NEW_LAYERS_RATE
+    if mark is None:
+        return Phase(name, epochs, rate)
+    return Phase(name, epochs, rate, lambda model: mark(model, models.head_names(model, config)))
+
+
+def _photos(options, distribution, progress):
+    """Reads images in class folders; returns `Data`, `Config`, the function that builds the network, it, and what is
+    bad."""
+    folder = read_folder(options.data, options.seed)
+    config = _config(options, images=len(folder.splits["train"].paths))
+    build = models.build_with_new_head
+    # Before the images are read, which takes longer: it refuses weights that do not fit.
+    model = models.start(config, build, len(folder.classes), distribution)
+    progress.split(folder, options.seed)
+    with progress.decoding(sum(len(split.labels) for split in folder.splits.values())) as advance:
+        images, bad = decode(folder, options.size, options.skip_bad_images, advance)
+    progress.bad_images(bad)
+    data = Data(folder.classes, {part: arrays(*split) for part, split in images.items()}, folder.identity)
+    return data, _config(options, images=data.splits["train"].count), build, model, bad
+
+
+def _annotated(options, distribution, progress):
+    """Lists annotated images; returns what `_photos` does."""
+    data = open_annotated(options.data, options.task, options.seed, _HOLDOUT, skip_bad_images=options.skip_bad_images)
+    config, build = _config(options, images=data.splits["train"].count), TASKS[options.task].build
+    model = models.start(config, build, len(data.classes), distribution)
+    progress.contents(data, options.seed)
+    progress.bad_images(data.bad)
+    return data, config, build, model, list(data.bad)
 
 
 def _config(options, images):
@@ -94,6 +127,6 @@ def _config(options, images):
         norm_momentum=0.9,
         crop_area=0.5,
         eval_crop=1.0,
-        holdout=0.1,
+        holdout=_HOLDOUT,
         strategy="none",
     )

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from keras_lightnets.applications.catalog import find_model
-from keras_lightnets.training.settings import check, within
+from keras_lightnets.training.config import TASKS, check_task
+from keras_lightnets.training.settings import check, one_of, within
 
 
 @dataclass(frozen=True)
@@ -12,7 +13,8 @@ class Options:
 
     Attributes:
         model: name of a builder, such as "MicroNetM0", or of a variant in `list_models()`, such as "ReXNet-alpha=1.3".
-        data: folder of images, one folder per class, with or without `train/` and `test/` above.
+        data: folder of images, one folder per class, with or without `train/` and `test/` above; for the tasks
+            "detect" and "segment", a folder of annotated images, as `docs/how-to/detect-and-segment.md` shows.
         output: folder to write; must be empty or not exist.
         weights: path of backbone weights, or name of released ones. Defaults to None: training from scratch.
         size: side of the input in pixels. Defaults to 224.
@@ -22,6 +24,9 @@ class Options:
         flip: whether to mirror half of the training images. Defaults to True.
         seed: seed of the split, the batches and the weights. Defaults to 0.
         skip_bad_images: whether to leave out images that cannot be read. Defaults to False.
+        task: "classify", "detect" with `SSDLite` or "segment" with `LRASPP` on the network. Defaults to "classify".
+        head_width: channels of the layers between backbone and predictions, as a share of the papers' 512, 256, 256
+            and 128 ("detect") or 128 ("segment"). Defaults to 1.0.
     """
 
     model: str
@@ -35,9 +40,12 @@ class Options:
     flip: bool = True
     seed: int = within("[0, 4294967295]", 0)
     skip_bad_images: bool = False
+    task: str = one_of(TASKS, "classify")
+    head_width: float = within("(0, 1]", 1.0)
 
     def __post_init__(self):
         check(self)
+        check_task(self)
 
     @property
     def record(self):

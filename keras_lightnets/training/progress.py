@@ -55,6 +55,19 @@ class Progress:
         self._left_out(folder)
         self._console.print(table)
 
+    def contents(self, data, seed):
+        """Shows how many annotated images went where, and how many objects of each class they show."""
+        table = rich.table.Table("class", title=f"Split by seed {seed}", title_justify="left")
+        for part in data.contents:
+            table.add_column(part, justify="right")
+        for number, name in enumerate(data.classes):
+            table.add_row(rich.text.Text(name), *(str(part.objects[number]) for part in data.contents.values()))
+        table.add_section()
+        for name in ("background", "images"):
+            table.add_row(name, *(str(getattr(part, name)) for part in data.contents.values()))
+        self._left_out(data)
+        self._console.print(table)
+
     def _left_out(self, data):
         if data.left_out:
             self._say(f"Left out: {listed(data.left_out)}.", style="yellow")
@@ -80,7 +93,8 @@ class Progress:
         else:
             self._say(
                 f"{options.model} from {options.weights}: {options.frozen_epochs} epochs of the new head on the frozen "
-                f"backbone, then {options.epochs} of all layers. Batch normalisation keeps its stored statistics."
+                f"backbone, then {options.epochs} of all layers. The backbone's batch normalisation keeps its "
+                "statistics."
             )
 
     def resuming(self, unit, done):

@@ -8,12 +8,12 @@ from typing import NamedTuple
 import keras
 
 from keras_lightnets.training.checkpoint import Checkpoint
-from keras_lightnets.training.classification import Classification
 from keras_lightnets.training.config import Config
 from keras_lightnets.training.distribution import Distribution
 from keras_lightnets.training.logs import write_logs
 from keras_lightnets.training.loop import run_phases
 from keras_lightnets.training.progress import Progress
+from keras_lightnets.training.task import Task
 
 
 class Phase(NamedTuple):
@@ -40,7 +40,7 @@ class Run:
     """
 
     config: Config
-    task: Classification
+    task: Task
     model: keras.Model
     phases: list
     distribution: Distribution

@@ -6,16 +6,15 @@ import os
 
 from rich.console import Console
 
-from keras_lightnets.data.opening import open_data
 from keras_lightnets.errors import UserError
 from keras_lightnets.training import models
 from keras_lightnets.training.checkpoint import Checkpoint
-from keras_lightnets.training.classification import Classification
 from keras_lightnets.training.config import Config
 from keras_lightnets.training.distribution import distribute
 from keras_lightnets.training.progress import Progress
 from keras_lightnets.training.report import finished_report, read_report
 from keras_lightnets.training.run import Phase, Run, complete
+from keras_lightnets.training.tasks import TASKS
 
 
 def train(config: Config, console: Console | None = None, release: str | os.PathLike | None = None) -> dict | None:
@@ -60,9 +59,10 @@ def train(config: Config, console: Console | None = None, release: str | os.Path
     checkpoint = Checkpoint(config.output, config.settings, distribution.chief)
     if distribution.chief or checkpoint.begun:
         checkpoint.check(resume=checkpoint.begun)
-    data = open_data(config.data, config.seed, config.holdout, config.shuffle_buffer)
-    task = Classification(config, data, models.build)
-    model = models.start(config, models.build, len(data.classes), distribution)
+    kind = TASKS[config.task]
+    data = kind.open(config)
+    task = kind.task(config, data, kind.build)
+    model = models.start(config, kind.build, len(data.classes), distribution)
     phases = [Phase("train", config.epochs, config.peak_rate)]
     run = Run(config, task, model, phases, distribution, checkpoint, progress)
     about = {
