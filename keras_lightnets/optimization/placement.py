@@ -9,6 +9,7 @@ from keras import ops
 
 from keras_lightnets import graph
 from keras_lightnets import layers as ours
+from keras_lightnets.detection import Anchors, Detector
 from keras_lightnets.errors import UserError
 from keras_lightnets.export.checks import image_model
 from keras_lightnets.export.fusing import fuse
@@ -36,6 +37,7 @@ _SAME_RANGE = {
     ours.ChannelShuffle,
     fused.ChannelRoll,
     graph.array_operations.GetItem,
+    Anchors,
 }
 # A ReLU behind one of these is part of its operator.
 _CLAMPED = {
@@ -72,7 +74,8 @@ def quantize_aware(model: keras.Model, representative_data: Any = None) -> keras
             Defaults to None: the first batches of the training decide.
 
     Returns:
-        A functional `keras.Model` with the inputs, outputs and name of `model`.
+        A functional `keras.Model` with the inputs, outputs and name of `model`; a `Detector`, with its loss, if `model`
+        is one.
 
     Raises:
         UserError: if the model is not functional, quantisation-aware already or pruned, a layer has weights that no
@@ -84,11 +87,13 @@ def quantize_aware(model: keras.Model, representative_data: Any = None) -> keras
     >>> aware = keras_lightnets.optimization.quantize_aware(model)
     >>> aware.compile("adam", "sparse_categorical_crossentropy")  # and aware.fit(...)
     """
+    is_detector = isinstance(model, Detector)
     model = image_model(model)
     check_float(model)
     check_dense(model)
     images = None if representative_data is None else check_data(model, representative_data)
-    return place(fuse(model), images)
+    aware = place(fuse(model), images)
+    return Detector(aware.input, aware.output, name=aware.name) if is_detector else aware
 
 
 def place(fused_model, images=None):
