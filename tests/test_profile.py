@@ -180,3 +180,11 @@ def test_comparison_of_costs(tmp_path):
     assert [row["name"] for row in rows] == ["MobileNet-alpha=0.25", "MobileNet-alpha=0.5"]
     assert rows[0]["latency_ms"] < rows[1]["latency_ms"]
     assert rows[0]["size_bytes"] == pytest.approx(4 * 470_000, rel=0.05)
+
+
+def test_detectors_and_segmenters_by_name():
+    # As published: 5.1 million parameters.
+    assert kl.complexity(profiling.open_model("ssdlite:MobileNet", 320)).params == 5_100_661
+    assert profiling.open_model("lraspp:MicroNetM0", 64).output_shape == (None, 64, 64, 19)
+    with pytest.raises(UserError, match="Nothing"):
+        profiling.open_model("ssdlite:Nothing", 64)

@@ -36,7 +36,10 @@ def list_(as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] =
 def profile(
     model: Annotated[
         str,
-        typer.Argument(help="A name from `keras-lightnets list`, one such as keras:EfficientNetB0, or a .keras file."),
+        typer.Argument(
+            help="A name from `keras-lightnets list`, one such as keras:EfficientNetB0, ssdlite:MobileNetV2 or "
+            "lraspp:MobileNetV2, or a .keras file."
+        ),
     ],
     size: Annotated[int | None, typer.Option(min=1, help="Another side of the input in pixels.")] = None,
     measure: Annotated[bool, typer.Option(help="Time every layer in TFLite on this machine too.")] = False,

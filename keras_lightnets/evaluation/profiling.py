@@ -12,6 +12,7 @@ from ai_edge_litert.interpreter import Interpreter
 
 from keras_lightnets.applications.catalog import find_model
 from keras_lightnets.complexity import complexity
+from keras_lightnets.detection import SSDLite
 from keras_lightnets.errors import UserError
 from keras_lightnets.evaluation.cutting import OTHER, cut
 from keras_lightnets.evaluation.keras_networks import PREFIX, find_keras
@@ -19,6 +20,10 @@ from keras_lightnets.evaluation.opening import load_keras
 from keras_lightnets.export.tflite import Exporter
 from keras_lightnets.files import replacing
 from keras_lightnets.quiet import quiet
+from keras_lightnets.segmentation import LRASPP
+
+# With the classes of COCO and of Cityscapes.
+_HEADS = {"ssdlite": (SSDLite, 80), "lraspp": (LRASPP, 19)}
 
 
 class LayerTimes(NamedTuple):
@@ -53,12 +58,18 @@ def open_model(source, size=None):
     """Returns a network by its name, with random weights, or the model in a `.keras` file.
 
     Args:
-        source: str, a name in `list_models()`, one of keras.applications such as "keras:EfficientNetB0", or the path.
+        source: str, a name in `list_models()`, one of keras.applications such as "keras:EfficientNetB0", or the path. A
+            detector or segmenter on a network is "ssdlite:MobileNetV2" or "lraspp:MobileNetV3Large", with the classes
+            of its paper's table.
         size: int, height and width of its images. Defaults to None: the network's own.
 
     Raises:
         UserError: if there is no such network or file, or it does not take the size.
     """
+    head, colon, network = source.partition(":")
+    if colon and head in _HEADS:
+        build, classes = _HEADS[head]
+        return build(open_model(network, size), classes)
     if not source.endswith(".keras"):
         if source.startswith(PREFIX):
             build, side = find_keras(source).builder, size
