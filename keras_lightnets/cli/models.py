@@ -9,6 +9,7 @@ import rich.table
 import typer
 
 from keras_lightnets.cli.output import open_console
+from keras_lightnets.errors import UserError
 
 models = typer.Typer()
 
@@ -43,10 +44,18 @@ def profile(
     ],
     size: Annotated[int | None, typer.Option(min=1, help="Another side of the input in pixels.")] = None,
     measure: Annotated[bool, typer.Option(help="Time every layer in TFLite on this machine too.")] = False,
+    micro: Annotated[
+        bool, typer.Option("--micro", help="State the RAM that a microcontroller needs.")
+    ] = False,
     output: Annotated[Path | None, typer.Option(help="File to write: .md, .csv or .json.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
 ):
     """Count what one image costs, layer by layer: parameters, multiply-adds, memory, and measured time."""
+    if micro:
+        if size or measure or output:
+            raise UserError("--micro runs a .tflite file as it is: leave out --size, --measure and --output.")
+        _profile_micro(model, as_json)
+        return
     from keras_lightnets.evaluation.profiling import profile
 
     console = open_console(quiet=as_json)
@@ -80,6 +89,20 @@ def profile(
     console.print(cost.summary(), highlight=False, soft_wrap=True)
     if times:
         console.print(times.summary(), highlight=False, soft_wrap=True)
+
+
+def _profile_micro(path, as_json):
+    from keras_lightnets.evaluation.micro import measure_arena
+
+    arena = measure_arena(path)
+    if as_json:
+        print(json.dumps(arena._asdict(), indent=2))
+        return
+    total, activations, file = (f"{size / 1e3:.1f} kB" for size in arena)
+    print(
+        f"{path}: an arena of {total} of RAM, {activations} of it for activations, and {file} of flash for the file. "
+        "Measured in TensorFlow Lite Micro with pointers of 64 bits."
+    )
 
 
 @models.command()

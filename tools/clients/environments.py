@@ -69,4 +69,12 @@ def _run(command):
         raise NotInstalled(said[-1] if said else f"{command[0]} ended with status {run.returncode}")
 
 
+_OLD_PYTHONS = ("python3.11", "python3.10", "python3.9")
+MEDIAPIPE = Environment("mediapipe", ("mediapipe==1.2.3",))
+TFLITE_RUNTIME = Environment("tflite_runtime", ("tflite-runtime==2.14.0", "numpy<2"), _OLD_PYTHONS)
+TENSORFLOW_2_15 = Environment("tensorflow_2_15", ("tensorflow-cpu==2.15.1",), _OLD_PYTHONS)
+TENSORFLOW_2_16 = Environment("tensorflow_2_16", ("tensorflow-cpu==2.16.2",), ("python3.12", *_OLD_PYTHONS))
+OPENVINO = Environment("openvino", ("openvino==2026.4.1",))
+ONNX = Environment("onnx", ("onnxruntime==1.32.0",))
+MICRO = Environment("micro", ("tflite-micro==0.dev20261023182759",))
 BROWSER = Environment("browser", ("playwright==1.65.2",), programs=("chromium", "npm"))
