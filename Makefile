@@ -6,7 +6,7 @@ RUN := $(VENV)/bin/python
 SEED ?= 0
 COUNT ?= 10000
 
-.PHONY: demo demo-detect test test-chosen test-all fuzz lint docs cards costs reference benchmarks clean
+.PHONY: demo demo-detect test test-chosen test-all fuzz lint docs cards costs reference clients benchmarks clean
 
 $(VENV)/.installed: setup.cfg constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -65,6 +65,10 @@ docs: reference
 reference: $(VENV)/.installed
 	$(RUN) -m tools.generate_reference
 
+# Opens exported files with programs of others, each in an environment of its own; then docs/clients.md.
+clients: $(VENV)/.installed
+	$(RUN) -m tools.clients
+
 cards: $(VENV)/.installed
 	$(RUN) -m tools.generate_cards
 
@@ -78,4 +82,4 @@ benchmarks: $(VENV)/.installed
 	$(RUN) -m benchmarks.performance_page
 
 clean:
-	rm -rf $(VENV) build dist demo site *.egg-info
+	rm -rf $(VENV) .clients build dist demo site *.egg-info

@@ -44,9 +44,7 @@ def profile(
     ],
     size: Annotated[int | None, typer.Option(min=1, help="Another side of the input in pixels.")] = None,
     measure: Annotated[bool, typer.Option(help="Time every layer in TFLite on this machine too.")] = False,
-    micro: Annotated[
-        bool, typer.Option("--micro", help="State the RAM that a microcontroller needs.")
-    ] = False,
+    micro: Annotated[bool, typer.Option("--micro", help="State the RAM that a microcontroller needs.")] = False,
     output: Annotated[Path | None, typer.Option(help="File to write: .md, .csv or .json.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
 ):

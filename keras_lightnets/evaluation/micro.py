@@ -52,9 +52,8 @@ def measure_arena(path: str | os.PathLike) -> Arena:
     run = subprocess.run([sys.executable, "-P", _TRIAL, path], capture_output=True, text=True, errors="replace")
     if "ModuleNotFoundError" in run.stderr:
         raise UserError("--micro needs TensorFlow Lite Micro: pip install 'keras_lightnets[micro]' (Linux).")
-    found = [re.search(rf"Arena allocation {part} (\d+) bytes", run.stderr) for part in ("total", "head")]
-    if run.returncode or None in found:
+    found = re.search(r"Arena allocation total (\d+) bytes\s.*Arena allocation head (\d+) bytes", run.stderr)
+    if run.returncode or found is None:
         said = (run.stderr.strip().splitlines() or [f"status {run.returncode}"])[-1]
         raise UserError(f"{path} does not run in TensorFlow Lite Micro ({said:.200}). Export it with int8 throughout.")
-    total, activations = (int(part[1]) for part in found)
-    return Arena(total, activations, os.path.getsize(path))
+    return Arena(int(found[1]), int(found[2]), os.path.getsize(path))

@@ -7,7 +7,6 @@ from PIL import Image
 
 import keras_lightnets as kl
 from keras_lightnets.data.windows import load_square
-from keras_lightnets.evaluation.opening import ModelFile
 from keras_lightnets.export.metadata import Metadata
 from keras_lightnets.preprocessing import IMAGENET_STATISTICS
 
@@ -29,7 +28,8 @@ def export(folder, names=tuple(FILES)):
     """Writes files of MicroNetM0, with the names of its classes, into a folder; returns the Keras model."""
     model = kl.MicroNetM0(weights="cifar10", classes=10, input_shape=(SIZE, SIZE, 3))
     about = Metadata("MicroNetM0", LABELS, SIZE, 1.0, IMAGENET_STATISTICS).to_dict()
-    images = IMAGENET_STATISTICS(np.random.default_rng(0).integers(0, 256, (100, SIZE, SIZE, 3)).astype("float32"))
+    random = np.random.default_rng(1)
+    images = IMAGENET_STATISTICS(np.stack([np.asarray(_photo(random, SIZE, SIZE), "float32") for _ in range(100)]))
     for name in names:
         kind, io = FILES[name]
         data = images if kind == "int8" else None
@@ -40,10 +40,14 @@ def export(folder, names=tuple(FILES)):
 def write_photos(folder):
     """Writes a square photo of the network's size, a photo of 3:2 as high, and a larger one; returns their paths."""
     random, paths = np.random.default_rng(0), [Path(folder) / name for name in _PHOTOS]
-    for path, (height, width) in zip(paths, _PHOTOS.values(), strict=True):
-        blocks = Image.fromarray(random.integers(0, 256, (4, 6, 3)).astype("uint8"))
-        blocks.resize((width, height), Image.Resampling.BICUBIC).save(path)
+    for path, shape in zip(paths, _PHOTOS.values(), strict=True):
+        _photo(random, *shape).save(path)
     return paths
+
+
+def _photo(random, height, width):
+    blocks = Image.fromarray(random.integers(0, 256, (4, 6, 3)).astype("uint8"))
+    return blocks.resize((width, height), Image.Resampling.BICUBIC)
 
 
 def squares(photos):
