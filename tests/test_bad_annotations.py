@@ -104,7 +104,7 @@ REFUSALS = [
         _json(lambda coco: coco["images"][3].update(width=48, height=64)),
         "003.jpg has 48x64 pixels; upright .* 64x48",
     ),
-    ("coco", _json(lambda coco: coco["images"][3].update(id=1)), "has two images of id 1: 001.jpg and 003.jpg"),
+    ("coco", _json(lambda coco: coco["images"][3].update(id=1)), "has two images of id 1: 001.jpg, 003.jpg"),
     (
         "coco",
         _json(lambda coco: coco["images"][3].pop("file_name")),

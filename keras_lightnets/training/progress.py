@@ -56,7 +56,9 @@ class Progress:
         self._console.print(table)
 
     def contents(self, data, seed):
-        """Shows how many annotated images went where, and how many objects of each class they show."""
+        """Shows how many annotated images went where, and the objects of each class, where they were counted."""
+        if data.contents is None:
+            return
         table = rich.table.Table("class", title=f"Split by seed {seed}", title_justify="left")
         for part in data.contents:
             table.add_column(part, justify="right")

@@ -106,14 +106,14 @@ def _content(path):
         _field(path, "category", one, "id", int): _field(path, "category", one, "name", str) for one in categories
     }
     if len(classes) < len(categories):
-        raise UserError(f"{path} has two categories of the same id. Number them anew.")
+        raise UserError(f"{path} has two categories of the same id. Number them again.")
     classes = dict(sorted(classes.items()))
     checked_names(list(classes.values()), path)
     known = {}
     for image in images:
         number, name = _field(path, "image", image, "id", (int, str)), _field(path, "image", image, "file_name", str)
         if number in known:
-            raise UserError(f"{path} has two images of id {number!r}: {known[number][0]} and {name}. Number them anew.")
+            raise UserError(f"{path} has two images of id {number!r}: {known[number][0]}, {name}. Number them again.")
         known[number] = (name, image.get("width"), image.get("height"))
     objects = defaultdict(list)
     for one in annotations:
