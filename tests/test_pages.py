@@ -14,7 +14,7 @@ import keras_lightnets
 from keras_lightnets.cli.main import app
 from tools import english, generate_fusing, generate_reference, pages
 
-PAGES = pages.pages()
+PAGES = english.pages()
 BLOCKS = [(path, block) for path in PAGES for block in pages.blocks(path)]
 MAKEFILE = (pages.ROOT / "Makefile").read_text("utf-8")
 # Commands of the system, whose options are their own.

@@ -72,7 +72,8 @@ def faults(text, most=MOST_WORDS):
 
 def pages():
     """Returns the files that are checked."""
-    return [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    names = ("README.md", "CONTRIBUTING.md", "saved_models/README.md")
+    return [*(ROOT / name for name in names), *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 def main(names):

@@ -42,11 +42,6 @@ class Block(NamedTuple):
         return [line for line in lines if line and not line.startswith("#")]
 
 
-def pages():
-    """Returns the pages with code that a reader may copy."""
-    return [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.rglob("*.md"))]
-
-
 def blocks(path):
     """Returns the list of `Block`s of a page."""
     text = path.read_text("utf-8")
