@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 import keras_lightnets
 from keras_lightnets.cli.main import app
+from keras_lightnets.data.digit_scenes import write_digit_scenes
 from tests.photos import small_network, write_images
 from tools import pages
 
@@ -31,6 +32,8 @@ TRAIN = "finetune --model MicroNetM0 --weights cifar10 --size 48 --data photos -
 def _run(line):
     """Runs a `keras-lightnets` command in this process; commands of the system and of developers are not run."""
     program, *arguments = shlex.split(line, comments=True)
+    if "keras_lightnets.data.digit_scenes" in arguments:
+        write_digit_scenes(arguments[-1], {"train": 24, "test": 8})
     if program != "keras-lightnets" or arguments[0] in ELSEWHERE:
         return
     short = "" if arguments[0] == "compare" and "--costs" in arguments else SHORT.get(arguments[0], "")
