@@ -123,3 +123,11 @@ FAULTS = [
 @pytest.mark.parametrize(("text", "count"), FAULTS, ids=range(len(FAULTS)))
 def test_faults_of_sentences(text, count):
     assert len(english.faults(text)) == count
+
+
+def test_output_is_written_below_its_commands(tmp_path):
+    page = tmp_path / "page.md"
+    blocks = [f"```bash\necho {word}\n```\n\n```text\nold\n```\n" for word in ("first", "second")]
+    page.write_text("\n".join(["# Page\n", blocks[0], "```bash\ntrue\n```\n", blocks[1], "The end."]), "utf-8")
+    expected = page.read_text("utf-8").replace("old", "first", 1).replace("old", "second")
+    assert pages.with_output(page, tmp_path) == expected

@@ -16,7 +16,7 @@ ROOT = DOCS.parent
 _BLOCK = re.compile(r"(?:<!-- not run: (?P<reason>[^>]*) -->\n)?^```(?P<language>\w+)\n(?P<text>.*?)^```$", re.M | re.S)
 # Commands, and what they print in the block after them.
 _SHOWN = re.compile(
-    r"(?<!-->\n)^```bash\n(?P<commands>(?:(?!```).*\n)*)```\n\n```text\n(?P<output>.*?)^```$", re.M | re.S
+    r"(?<!-->\n)^```bash\n(?P<commands>(?:(?!```).*\n)*)```\n\n```text\n(?P<output>(?:(?!```).*\n)*)```$", re.M
 )
 
 
