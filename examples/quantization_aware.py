@@ -11,13 +11,17 @@ import keras_lightnets
 from keras_lightnets.applications import micronet
 
 
+def _prepared(pixels, labels):
+    # A MicroNet takes these pixels; use the module of your network.
+    return micronet.preprocess_input(pixels), labels
+
+
 def main(path, folder, epochs=2):
     """Trains the model of `path` with the rounding of its int8 file in place; returns the report of the file."""
     model = keras.saving.load_model(path)
     size = model.input_shape[1:3]
     data = keras.utils.image_dataset_from_directory(folder, image_size=size, batch_size=32, seed=0)
-    # A MicroNet takes these pixels; use the module of your network.
-    data = data.map(lambda x, y: (micronet.preprocess_input(x), y))
+    data = data.map(_prepared)
     aware = keras_lightnets.optimization.quantize_aware(model, data)
     # A tenth of the learning rate that the model was trained with.
     aware.compile(keras.optimizers.Adam(1e-4), "sparse_categorical_crossentropy", metrics=["accuracy"])

@@ -11,13 +11,17 @@ import keras_lightnets
 from keras_lightnets.applications import micronet
 
 
+def _prepared(pixels, labels):
+    return micronet.preprocess_input(pixels), labels
+
+
 def main(folder, epochs=10, size=48):
     """Trains on `folder`, and returns the report of the exported file."""
     train, test = keras.utils.image_dataset_from_directory(
         folder, image_size=(size, size), batch_size=32, validation_split=0.2, subset="both", seed=0
     )
     classes = len(train.class_names)
-    train, test = (part.map(lambda x, y: (micronet.preprocess_input(x), y)) for part in (train, test))
+    train, test = train.map(_prepared), test.map(_prepared)
     base = keras_lightnets.MicroNetM0(weights="cifar10", include_top=False, pooling="avg", input_shape=(size, size, 3))
     # Batch normalisation keeps its statistics: few photos would spoil them.
     outputs = keras.layers.Dense(classes, activation="softmax")(base(base.input, training=False))

@@ -7,6 +7,9 @@ import pytest
 from tests.photos import save_model, small_network, write_images
 from tools.pages import ROOT
 
+# Keras says so of every `fit` on a data set.
+pytestmark = pytest.mark.filterwarnings("ignore:`shuffle=True` was passed")
+
 
 def _main(name):
     return runpy.run_path(str(ROOT / "examples" / f"{name}.py"))["main"]

@@ -16,6 +16,8 @@ from keras_lightnets.data.digit_scenes import write_digit_scenes
 from tests.photos import small_network, write_images
 from tools import pages
 
+# Keras says so of every `fit` on a data set.
+pytestmark = pytest.mark.filterwarnings("ignore:`shuffle=True` was passed")
 PAGES = [pages.ROOT / "README.md", *sorted((pages.DOCS / "how-to").glob("*.md"))]
 # What a command is given so that it ends soon; the last of two options counts.
 SHORT = {
