@@ -37,6 +37,11 @@ def _json(change):
     return spoil
 
 
+def _crowds(coco):
+    for one in coco["annotations"]:
+        one["iscrowd"] = int(one["category_id"] == 1)
+
+
 def _box(*bbox, **values):
     return _json(lambda content: content["annotations"][2].update(bbox=list(bbox), **values))
 
@@ -117,6 +122,7 @@ REFUSALS = [
     ),
     ("coco", _json(lambda coco: coco["categories"][1].update(name="red")), "names two classes 'red'"),
     ("coco", _json(lambda coco: coco["categories"][1].update(id=1)), "two categories of the same id"),
+    ("coco", _json(_crowds), "no training image with an object of class 'red'"),
     ("coco", _json(lambda coco: coco.pop("images")), "has no list 'images': it is no COCO file"),
     ("coco", _text(f"annotations/{COCO}", "}", ""), f"{COCO} is damaged or cannot be read \\(JSONDecodeError"),
     ("coco", _file(f"annotations/{COCO}", "[" * 100000), f"{COCO} is damaged or cannot be read"),
@@ -202,9 +208,12 @@ def test_crowds_and_difficult_objects_are_marked(photos, tmp_path):
     ):
         folder = _write(name, tmp_path, photos)
         spoil(folder)
-        splits = _open(name, folder).splits
-        found = [target for split in splits.values() for target in targets(split)]
+        data = _open(name, folder)
+        found = [target for split in data.splits.values() for target in targets(split)]
         assert sum(target["ignored"].sum() for target in found) == 1
+        assert (
+            sum(sum(part.objects) for part in data.contents.values()) == sum(len(scene.labels) for scene in photos) - 1
+        )
         areas = np.concatenate([target["areas"] for target in found])
         assert (7.5 in areas) == (name == "coco")
 

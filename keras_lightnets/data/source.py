@@ -33,8 +33,8 @@ class Contents(NamedTuple):
 
     Attributes:
         images: int, number of images.
-        background: int, number of images without an object.
-        objects: tuple of int, for every class the number of boxes, or of images with a pixel of the class.
+        background: int, number of images without an object that counts.
+        objects: tuple of int, for every class the number of boxes that count, or of images with a pixel of the class.
     """
 
     images: int

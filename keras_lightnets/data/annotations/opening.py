@@ -61,11 +61,12 @@ def open_annotated(name, task, seed, holdout, shuffle_buffer=16384, skip_bad_ima
 
 
 def _digest(image):
-    content = image.mask.read_bytes() if image.mask else image.labels.tobytes() + image.boxes.tobytes()
+    parts = (image.labels, image.boxes, image.ignored)
+    content = image.mask.read_bytes() if image.mask else b"".join(part.tobytes() for part in parts)
     return hashlib.sha256(content).hexdigest()[:16]
 
 
 def _contents(images, classes):
-    counts = Counter(label for image in images for label in image.labels.tolist())
-    background = sum(not len(image.labels) for image in images)
+    counts = Counter(label for image in images for label in image.learned.tolist())
+    background = sum(not len(image.learned) for image in images)
     return Contents(len(images), background, tuple(counts[number] for number in range(classes)))

@@ -32,6 +32,11 @@ class Annotated(NamedTuple):
     areas: np.ndarray | None = None
     mask: Path | None = None
 
+    @property
+    def learned(self):
+        """The classes of the objects that count, an int64 array."""
+        return self.labels if self.ignored is None else self.labels[~self.ignored]
+
 
 class Box(NamedTuple):
     """One object: where it is written, class number, y and x of two corners relative to the image, and the rest."""

@@ -30,7 +30,7 @@ def split(root, parts, classes, seed, holdout):
     for part in ("train", "test"):
         if not parts.get(part, part == "test"):
             raise UserError(f"{root} holds no annotated images for {part}.")
-    left = Counter(int(label) for image in parts["train"] for label in set(image.labels.tolist()))
+    left = Counter(int(label) for image in parts["train"] for label in set(image.learned.tolist()))
     for number, name in enumerate(classes):
         if not left[number]:
             raise UserError(f"{root} has no training image with an object of class {name!r}. Add one.")
@@ -51,7 +51,7 @@ def _held_out(images, count, left):
     """Takes images away, but none that is the last of a class; `left` counts the images of each class."""
     held, kept = [], []
     for image in images:
-        own = set(image.labels.tolist())
+        own = set(image.learned.tolist())
         if len(held) < count and all(left[label] > 1 for label in own):
             left.subtract(own)
             held.append(image)
