@@ -201,8 +201,11 @@ def with_int8_classifier(content, classifier, ends):
     from ai_edge_quantizer import qtyping, quantizer
 
     engine = quantizer.Quantizer(bytearray(_with_named_outputs(content, ends)))
+    # TFLite up to 2.15 takes the scale of the first channel for all channels of such a product, in silence.
+    whole = qtyping.QuantGranularity.TENSORWISE
     for operator in (qtyping.TFLOperationName.FULLY_CONNECTED, qtyping.TFLOperationName.CONV_2D):
-        engine.add_dynamic_config(regex=_operators_of(classifier), operation_name=operator, num_bits=8)
+        pattern = _operators_of(classifier)
+        engine.add_dynamic_config(regex=pattern, operation_name=operator, num_bits=8, granularity=whole)
     with quiet():
         return write_model(read_model(engine.quantize().quantized_model))
 
