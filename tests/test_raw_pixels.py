@@ -156,6 +156,8 @@ def test_files_take_pixels_as_they_are(files, model):
         found = np.abs(runner.predict(PIXELS) - expected).max()
         assert found < largest and report.max_abs_diff == pytest.approx(found, abs=1e-6), name
         assert (report.io, report.pixels, report.partitions, runner.io) == (kind, "0..255", 1, kind)
+        slow = report.reference_kernels_diff
+        assert slow is None if kind == "float32" else 0 < slow < largest
         if kind != "float32":
             assert runner._input["quantization"] == (1.0, 0 if kind == "uint8" else -128)
 

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from ai_edge_litert.interpreter import Interpreter
+from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from keras_lightnets.errors import UserError
 from keras_lightnets.export import trial
@@ -29,12 +29,14 @@ class TFLiteModel:
 
     Args:
         path: str or Path of the file.
+        reference_kernels: bool, whether to run TFLite's slow reference kernels in the place of XNNPACK's. Defaults to
+            False.
 
     Raises:
         UserError: if the file does not exist, is not a TFLite model, does not run, or does not have one image input.
     """
 
-    def __init__(self, path):
+    def __init__(self, path, reference_kernels=False):
         path = Path(path)
         _check_start(path)
         if _identity(path) not in _sound:
@@ -42,7 +44,10 @@ class TFLiteModel:
             vouch_for(path)
         try:
             with quiet():
-                self._interpreter = Interpreter(model_path=str(path), num_threads=1)
+                kernels = OpResolverType.BUILTIN_REF if reference_kernels else OpResolverType.AUTO
+                self._interpreter = Interpreter(
+                    model_path=str(path), num_threads=1, experimental_op_resolver_type=kernels
+                )
                 self._interpreter.allocate_tensors()
                 # The delegate takes its share of the graph at the first run.
                 self._interpreter.invoke()

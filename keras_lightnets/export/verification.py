@@ -23,6 +23,8 @@ from keras_lightnets.graph import functional, operations
 _BATCH = 256
 # Logits that are smaller than this are compared as if they were of this size.
 _LEAST_LOGIT = 0.01
+# Reference kernels take a second for an image and more.
+_SLOWLY_RUN = 8
 
 
 @dataclass
@@ -34,8 +36,8 @@ class Report:
         quantization: None, "float16", "dynamic", "int8" or "int16x8"; None for a SavedModel.
         size_bytes: int, all files together.
         samples: int, number of images compared.
-        max_abs_diff: float, largest difference of any output from the Keras model; `max_score_diff` for a file with the
-            suppression inside, whose other outputs are not those of the model.
+        max_abs_diff: float, largest difference of any output from the Keras model, under XNNPACK's kernels. It is
+            `max_score_diff` for a file with the suppression inside, whose other outputs are not those of the model.
         top1_agreement: float or None, share of the images with the same likeliest class; of pixels, where each has
             scores. With a single score, the class is whether it is above 0.5, or above 0 if the model ends in a logit.
             None where it would mean nothing: all images have the same scores, or the model has several outputs.
@@ -50,6 +52,8 @@ class Report:
         operators: number of operators outside and inside the delegate; None for a SavedModel.
         io: str or None, the type of the input: "float32", "uint8", "int8" or "int16"; None for a SavedModel.
         pixels: str or None, what the file takes: "0..255" for raw RGB pixels; None for what the Keras model takes.
+        reference_kernels_diff: float or None, `max_abs_diff` of the first 8 images under TFLite's reference kernels.
+            Integer files round otherwise from one runtime to the next: expect the larger of the two. None for others.
     """
 
     path: str
@@ -68,6 +72,7 @@ class Report:
     operators: int | None = None
     io: str | None = None
     pixels: str | None = None
+    reference_kernels_diff: float | None = None
 
     def to_dict(self):
         """Returns the report as a dict of JSON values."""
@@ -187,14 +192,20 @@ class Reference:
         self._check(path, outputs, options)
         report.size_bytes = _size(path)
         if options is None:
-            report.max_abs_diff = max(
-                float(np.max(np.abs(ours - theirs))) for ours, theirs in zip(outputs, self.expected, strict=True)
-            )
+            report.max_abs_diff = self._largest_difference(outputs)
+            if report.io not in (None, "float32") or quantization in ("int8", "int16x8"):
+                slow = TFLiteModel(path, reference_kernels=True).predict(self.samples[:_SLOWLY_RUN])
+                report.reference_kernels_diff = self._largest_difference(keras.tree.flatten(slow))
         if self.anchors is not None:
             self._judge_detections(report, outputs, options)
         elif len(outputs) == 1:
             self._judge_classes(report, outputs[0])
         return report, outputs
+
+    def _largest_difference(self, outputs):
+        """The largest difference of the outputs for the first images from those of the model."""
+        pairs = zip(outputs, self.expected, strict=True)
+        return max(float(np.max(np.abs(ours - theirs[: len(ours)]))) for ours, theirs in pairs)
 
     def _judge_detections(self, report, outputs, options):
         found, expected = (detections_of(each, self.anchors, options) for each in (outputs, self.expected))

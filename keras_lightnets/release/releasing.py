@@ -16,6 +16,7 @@ from keras_lightnets.files import read_json, reading, replacing, write_json
 from keras_lightnets.preprocessing import IMAGENET_STATISTICS, RAW, SYMMETRIC
 from keras_lightnets.release.card import released_card
 from keras_lightnets.training.config import make_config
+from keras_lightnets.training.recommending import recommended
 from keras_lightnets.training.report import finished_report, read_report
 from keras_lightnets.training.training import train
 from keras_lightnets.weights.records import record as records
@@ -132,6 +133,8 @@ def _write(target, run, report, config):
     for name in _EXPORTS:
         shutil.copy(run / name, target / name)
     report["exports"] = [export for export in report["exports"] if export["path"] in _EXPORTS]
+    if "recommended" in report:
+        report["recommended"]["path"] = recommended(report["exports"], "accuracy")
     report["released"] = {"path": WEIGHTS, "size_bytes": (target / WEIGHTS).stat().st_size, **measured}
     write_json(target / "report.json", report)
     (target / "model_card.md").write_text(released_card(report, _identity(config)), encoding="utf-8")

@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+from keras_lightnets.training.recommending import recommendation
+
 
 class Words(NamedTuple):
     """What a task is called in cards and tables.
@@ -100,10 +102,11 @@ def model_card(report):
     count = len(report["classes"])
     return f"""{beginning(report, f"{count} {'class' if count == 1 else 'classes'}")}
 **Results** on the held-out images: {_RESULTS[task_of(report)](report["test"])}. {exports(report)}
-{failed}
+{recommendation(report)}{failed}
 Latency is the median of one image on one thread of the machine that made this card; measure on your own device.
 
 **Use:** `keras-lightnets predict --model model_float32.tflite photo.jpg`. {pixels(report)}
+In Python, import keras_lightnets first: then `keras.saving.load_model("model.keras")` knows its layers.
 
 **Limits:** the figures hold for images like those in the folder; nothing else was tested.
 """
@@ -163,8 +166,15 @@ def exports(report):
     table = "\n".join("| " + " | ".join(row) + " |" for row in (header, ("---",) * len(header), *rows))
     return (
         f"The exports ran on {report['exports'][0]['samples']} of them; differences are between\n"
-        f"the outputs of the file and of `model.keras`:\n\n{table}"
+        f"the outputs of the file and of `model.keras`, under XNNPACK's kernels:\n\n{table}{_other_kernels(report)}"
     )
+
+
+def _other_kernels(report):
+    """Says how far integer files differ under other kernels."""
+    found = {export["path"]: export.get("reference_kernels_diff") for export in report["exports"]}
+    parts = [f"{path}: {value:.1e}" for path, value in found.items() if value is not None]
+    return f"\n\nUnder TFLite's reference kernels integers round otherwise; {', '.join(parts)}." if parts else ""
 
 
 def pixels(report):

@@ -1,6 +1,7 @@
 """The output folder of a run: models, exports that were run and compared, report, curve, tables and card."""
 
 import dataclasses
+import platform
 import shutil
 from pathlib import Path
 
@@ -17,8 +18,9 @@ from keras_lightnets.export.saved_model import write_saved_model
 from keras_lightnets.export.tflite import Exporter
 from keras_lightnets.export.verification import Reference
 from keras_lightnets.files import add_metadata, replacing, write_json
-from keras_lightnets.training.card import COMPARED, model_card
+from keras_lightnets.training.card import COMPARED, WORDS, model_card
 from keras_lightnets.training.models import copy_backbone
+from keras_lightnets.training.recommending import recommended
 from keras_lightnets.version import __version__
 
 # Exports are run one image at a time.
@@ -67,6 +69,10 @@ def deliver(task, model, about, step):
         **measured,
         COMPARED[config.task]: compared,
         "exports": exports,
+        "recommended": {
+            "path": recommended(exports, WORDS[config.task].figure),
+            "machine": platform.machine(),
+        },
         "failed_exports": failed,
     }
     task.picture(model, output)
