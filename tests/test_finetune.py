@@ -87,6 +87,7 @@ def test_files_and_report(finished, digits):
     assert {path.name for path in output.iterdir()} == names | exports | {f"{name}.json" for name in exports}
     assert [export["path"] for export in report["exports"]] == ["saved_model", *TFLITE]
     card = (output / "model_card.md").read_text()
+    assert "pass this square as the region of interest" in " ".join(card.split())
     assert f"{report['test_accuracy']:.2%}" in card and "256 images for training" in card
     with Image.open(output / "training_curve.png") as curve:
         assert curve.size == (960, 480)

@@ -182,9 +182,13 @@ def pixels(report):
     task, share = task_of(report), report["options"].get("eval_crop", 1.0)
     square = WORDS[task].image
     square += f" ({share:.1%} of its short side)" if share < 1 and task == "classify" else ""
+    stretched = (
+        " MediaPipe Tasks stretches photos\nthat are not square: scale the photo, and pass this square as the region "
+        "of interest (docs/clients.md)."
+    )
     return (
         f"Every exported file carries its labels and says\nwhat it takes: {square}, scaled to "
         f"{report['options']['size']} pixels. The `.tflite` files take raw RGB pixels,\n0-255, and normalise them "
         "inside. `model.keras` and `saved_model` take (pixel - mean) / std, as in\n"
         "`keras_lightnets.json`, the zip member at the end of `model.keras`."
-    )
+    ) + stretched * (task == "classify")
