@@ -12,7 +12,23 @@ Each table was measured side by side in one run. Ratios carry over between machi
 then `python -m benchmarks.performance_page` to write this page.
 """
 
-_LIMITS = """## What binds
+_LIMITS = """## On a GPU
+
+`python -m benchmarks.gpu_training` needs JAX, PyTorch and a GPU, and no TensorFlow. It times training steps of
+MicroNet-M0 and M2, ShuffleNet and ReXNet at 224x224 and batch 256. Their rivals are their ports to stock layers and
+MobileNetV2(0.35). With `--authors NAME=CLONE` the authors' PyTorch code runs too, eager and compiled. Every pair of
+networks has a process of its own. Its result is written to `benchmarks/results/gpu_training.jsonl` at once. The same
+command continues with the pairs that are missing. `--size 32 --batch 2 --rounds 2` tries it on a CPU.
+
+## One operator for Dynamic Shift-Max
+
+If you can register a custom operator, or write the engine, Dynamic Shift-Max is the one to begin with.
+`python -m benchmarks.shift_max_operator` measures the gain. It replaces each Dynamic Shift-Max by one multiplication of
+the map. That costs what the operator would: the coefficients, and one read and one write of every pixel. It also
+measures the twin without activations outside the convolutions, which no operator can beat. In the table of TFLite
+latency above, the column "/ ReLU6 twin" is this upper bound.
+
+## What binds
 
 * MicroNet, inference. Dynamic Shift-Max takes about half of the time. It is seven passes over the pixels and a rotation
   of the channels, each of which reads and writes the whole map. The ReLU6 of the twin is computed inside the
