@@ -16,11 +16,11 @@ def network(name, top1, madds, error=0.5):
 
 RIVAL = network("MobileNetV2-alpha=0.35", 65.0, 3e6)
 VERDICTS = {
-    "better at equal cost": (70.0, 3.2e6, r"\*\*yes\*\*. .* \+5.00 ± 1.39 points .* at about equal cost"),
+    "better at equal cost": (70.0, 3.2e6, r"\*\*yes\*\*. .* 5.00 ± 1.39 points above .* at about equal multiply-adds"),
     "worse at equal cost": (60.0, 2.8e6, r"\*\*no\*\*"),
     "within the error at equal cost": (66.0, 3e6, r"\*\*undecided\*\*\. "),
-    "better and cheaper": (70.0, 1e6, r"\*\*yes\*\*. .* at 3.0 times less cost"),
-    "worse and dearer": (60.0, 6e6, r"\*\*no\*\*. .* at 2.0 times the cost"),
+    "better and cheaper": (70.0, 1e6, r"\*\*yes\*\*. .* at 33% of the multiply-adds"),
+    "worse and dearer": (60.0, 6e6, r"\*\*no\*\*. .* at 2.0 times the multiply-adds"),
     "as good and cheaper": (66.0, 1e6, r"\*\*as good for less\*\*"),
     "as good and dearer": (66.0, 6e6, r"\*\*as good for more\*\*"),
     "worse and cheaper": (60.0, 1e6, r"\*\*undecided, worse for less\*\*"),

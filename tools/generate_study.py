@@ -35,6 +35,9 @@ CLAIMS = (
 )
 TEMPLATE = """# The papers' headline, at a scale that two cores can train
 
+The budget of this page is {epochs} epochs on {train} images at {size}x{size} pixels.
+Longer training may change the order.
+
 The papers claim that their networks are better than others of equal cost, on ImageNet at 224x224. This page tests the
 claims on {classes} classes of small images, under one recipe and one budget. Its figures hold for this scale only:
 
@@ -44,9 +47,9 @@ python -m tools.generate_study runs
 ```
 
 DATA is tfds:cifar10, or a folder of its images.
-Each network is trained for {epochs} epochs on {train} images at {size}x{size} pixels, and tested on {test}. Top-1 is
-the mean over seeds, with the range where there are several. "int8 top-1" is the change in points that int8 causes, on
-up to 2000 of the test images. Multiply-adds are for one image. Latency is for one image on one thread, on
+Each network is tested on {test} images. Top-1 is the mean over seeds, with the range where there are several.
+"int8 top-1" is the change in points that int8 causes, on up to 2000 of the test images.
+Multiply-adds are for one image. Latency is for one image on one thread, on
 {machine}. All files run in turns, and the shortest of {rounds} turns of {burst} runs counts.
 A cost is **bold** if no other network is as cheap and better.
 
@@ -191,9 +194,9 @@ def _verdict(row, rival, cost):
     gap, margin = row["top1"] - rival["top1"], 1.96 * math.hypot(row["error"], rival["error"])
     factor = rival[cost] / row[cost]
     if 1 / EQUAL < factor < EQUAL:
-        price = "at about equal cost"
+        price = "at about equal"
     else:
-        price = f"at {factor:.1f} times less cost" if factor > 1 else f"at {1 / factor:.1f} times the cost"
+        price = f"at {1 / factor:.0%} of the" if factor > 1 else f"at {1 / factor:.1f} times the"
     cheaper, dearer = factor >= EQUAL, factor <= 1 / EQUAL
     if abs(gap) <= margin:
         word = "as good for less" if cheaper else "as good for more" if dearer else "undecided"
@@ -201,7 +204,9 @@ def _verdict(row, rival, cost):
         word = "undecided, better for more" if dearer else "yes"
     else:
         word = "undecided, worse for less" if cheaper else "no"
-    return f"**{word}**. {row['name']} is {gap:+.2f} ± {margin:.2f} points from {rival['name']} {price}."
+    side = "above" if gap > 0 else "below"
+    points = f"{abs(gap):.2f} ± {margin:.2f} points"
+    return f"**{word}**. {row['name']} is {points} {side} {rival['name']} {price} {COSTS[cost]}."
 
 
 if __name__ == "__main__":
