@@ -127,7 +127,7 @@ def main():
         with quiet():
             np.save(folder / "expected.npy", model.predict(IMAGENET_STATISTICS(squares(photos)), verbose=0))
         lines = [*rows(folder, photos, console.print)]
-    header = ("client", "version", "file", "outcome", "largest difference")
+    header = ("program", "version", "file", "outcome", "largest difference")
     table = "\n".join(f"| {' | '.join(row)} |" for row in (header, ("---",) * len(header), *lines))
     PAGE.write_text(TABLE.sub(lambda _: f"\n{table}\n\n", PAGE.read_text("utf-8")), encoding="utf-8")
     console.print(f"{PAGE} has the table.")
