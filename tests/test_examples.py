@@ -21,6 +21,7 @@ def _elsewhere(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
+@pytest.mark.slow
 def test_transfer_learning(tmp_path):
     photos = write_images(tmp_path / "photos", {".": 10})
     assert _main("transfer_learning")(photos, epochs=1, size=32).top1_agreement == 1.0
