@@ -56,7 +56,7 @@ def training_batches(source, task, config, first_step=0, pipelines=1, pipeline=0
         shape = form.shape(target)
         window = _random_part(shape, form.objects(target), seed, config)
         # Images that are decoded already may be smaller.
-        image = show(source.read(key), size, lambda own: window * tf.tile(own[:2], [2]) // tf.tile(shape, [2]))
+        image = show(source.read(key), size, lambda own: _scaled(window, shape, own[:2]))
         target = form.part(target, window, size)
         if config.flip:
             flips = flip.get_random_transformation(image[None], seed=Draws(fold(seed, 1)))
@@ -117,6 +117,13 @@ def targets(source):
     """
     records = source.ordered(None).map(lambda key, target: source.target(target), tf.data.AUTOTUNE)
     return records.as_numpy_iterator()
+
+
+def _scaled(window, shape, own):
+    """Returns the window of an image of another shape, `own`."""
+    # Panoramas have sides whose product is beyond 32 bits.
+    window, shape, own = (tf.cast(each, tf.int64) for each in (window, tf.tile(shape, [2]), tf.tile(own, [2])))
+    return tf.cast(window * own // shape, tf.int32)
 
 
 def _random_part(shape, boxes, seed, config):
