@@ -88,8 +88,11 @@ def _phase(name, epochs, config):
 
 
 def _photos(options, distribution, progress):
-    """Reads images in class folders; returns `Data`, `Config`, the function that builds the network, it, and what is
-    bad."""
+    """Reads images in class folders.
+
+    Returns:
+        Their `Data`, the `Config`, the function that builds the network, the network, and messages about bad images.
+    """
     folder = read_folder(options.data, options.seed)
     config = _config(options, images=len(folder.splits["train"].paths))
     build = models.build_with_new_head
@@ -104,7 +107,7 @@ def _photos(options, distribution, progress):
 
 
 def _annotated(options, distribution, progress):
-    """Lists annotated images; returns what `_photos` does."""
+    """Lists annotated images, and returns what `_photos` returns."""
     data = open_annotated(options.data, options.task, options.seed, _HOLDOUT, skip_bad_images=options.skip_bad_images)
     config, build = _config(options, images=data.splits["train"].count), TASKS[options.task].build
     model = models.start(config, build, len(data.classes), distribution)
