@@ -13,14 +13,17 @@ import keras_lightnets as kl
 from keras_lightnets.errors import UserError
 from keras_lightnets.evaluation.opening import ModelFile
 from keras_lightnets.export import fuse, to_tflite, verify
+from keras_lightnets.export.flatbuffer import read_model
 from keras_lightnets.export.interpreter import TFLiteModel
 from keras_lightnets.export.metadata import Metadata, metadata_of
 from keras_lightnets.export.pixels import find_preprocessing, with_pixels
 from keras_lightnets.export.tflite import Exporter
 from keras_lightnets.graph import functional
 from keras_lightnets.layers.inference import ColumnBias
+from keras_lightnets.optimization import quantize_aware
 from keras_lightnets.preprocessing import IMAGENET_STATISTICS, RAW, SYMMETRIC, Preprocessing
 from keras_lightnets.weights.records import shipped
+from tests.photos import small_network
 from tools.seeded import calibrated_scales, seed_weights
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (16, 8, 8, 3)).repeat(4, 1).repeat(4, 2).astype("float32")
@@ -190,6 +193,23 @@ def test_tensors_have_names_and_buffers_are_inside(files):
         described = [graph.Metadata(number) for number in range(graph.MetadataLength())]
         (about,) = (entry.Buffer() for entry in described if entry.Name() == b"TFLITE_METADATA")
         assert buffers[about].DataAsNumpy()[4:8].tobytes() == b"M001"
+
+
+def test_the_int8_classifier_has_one_scale(files):
+    """More than one is read wrongly, in silence, by TFLite up to 2.15."""
+    tensors = read_model(files["dynamic-usual"][0].read_bytes()).subgraphs[0].tensors
+    assert {len(each.quantization.scale) for each in tensors if each.type == schema.TensorType.INT8} == {1}
+
+
+def test_a_quantisation_aware_model_takes_pixels(tmp_path):
+    images = SYMMETRIC(PIXELS[:, :16, :16])
+    aware = quantize_aware(small_network(), images)
+    report = to_tflite(aware, tmp_path / "aware.tflite", "int8", samples=images, preprocessing=SYMMETRIC)
+    runner = TFLiteModel(report.path)
+    assert (report.io, report.pixels, runner._input["quantization"]) == ("uint8", "0..255", (1.0, 0))
+    expected = aware.predict(images, verbose=0)
+    np.testing.assert_allclose(runner.predict(PIXELS[:, :16, :16]), expected, atol=0.01)
+    assert "DEQUANTIZE" not in runner.operators and report.reference_kernels_diff < 0.01
 
 
 def test_the_older_form_can_be_had_back(model, tmp_path):
