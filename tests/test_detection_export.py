@@ -9,9 +9,11 @@ from ai_edge_litert.interpreter import Interpreter
 import keras_lightnets as kl
 from keras_lightnets.detection.boxes import overlaps
 from keras_lightnets.errors import UserError
+from keras_lightnets.evaluation.micro import measure_arena
 from keras_lightnets.export.agreement import agreement, detections_of
 from keras_lightnets.export.interpreter import TFLiteModel
 from keras_lightnets.export.judging import check_detections
+from keras_lightnets.export.tflite import Exporter
 from keras_lightnets.export.verification import Reference, Report
 from keras_lightnets.preprocessing import IMAGENET_STATISTICS, SYMMETRIC
 from tests import detection_run
@@ -20,7 +22,6 @@ from tools.seeded import calibrated_scales, run, seed_weights, seeded_images
 
 # As MobileNet takes them; the files take the pixels that they are made of.
 IMAGES = np.clip(seeded_images((3, 64, 64, 3)), -1.0, 1.0)
-MEDIAPIPE = environments.Environment("mediapipe", ("mediapipe==1.2.3",))
 # Sides of what MediaPipe is shown, by the sides of the images.
 LARGER = 16
 # Few, because scores that are equal but for rounding may change places.
@@ -213,7 +214,7 @@ def test_mediapipe_detects(trained, tmp_path, quantization, detections):
     assert quantization or (report.detections_agreement == 1.0 and report.max_score_diff < 1e-4)
     expected = detections_of(TFLiteModel(path).predict(pixels), detector.anchors)
     assert expected["count"].min() > 0
-    for image, found in enumerate(say(MEDIAPIPE, "detector", path, pixels)["found"]):
+    for image, found in enumerate(say(environments.MEDIAPIPE, "detector", path, pixels)["found"]):
         count = expected["count"][image]
         assert [label for label, _, _ in found] == [names[label] for label in expected["labels"][image, :count]]
         scores, boxes = (np.array([each[part] for each in found]) for part in (1, 2))
@@ -229,8 +230,32 @@ def test_mediapipe_segments(backbone, tmp_path, quantization):
     pixels = np.clip(np.round(SYMMETRIC.pixels(IMAGES)), 0, 255).astype("uint8")
     names = ["sky", "road", "tree", "car"]
     kl.export.to_tflite(segmenter, path, quantization, SYMMETRIC(pixels), metadata={"labels": names})
-    found = say(MEDIAPIPE, "segmenter", path, pixels)
+    found = say(environments.MEDIAPIPE, "segmenter", path, pixels)
     assert found["labels"] == names
     masks = np.array(found["masks"])[:, LARGER // 2 :: LARGER, LARGER // 2 :: LARGER]
     right = masks == run(segmenter, SYMMETRIC(pixels)).argmax(-1)
     assert right.mean() > (0.9 if quantization else 0.99)
+
+
+@pytest.mark.slow
+def test_a_detector_for_microcontrollers(tmp_path):
+    """MicroNet-M0 and a quarter of the widths, as in the guide."""
+    images = seeded_images((4, 160, 160, 3))
+    backbone = kl.MicroNetM0(weights=None, include_top=False, input_shape=images.shape[1:])
+    detector = kl.SSDLite(backbone, 1, widths=(128, 64, 64, 32))
+    seed_weights(detector, calibrated_scales(detector, images))
+    assert kl.complexity(detector).params == 216_356
+    with Exporter(detector, images, images) as exporter:
+        exporter.write(tmp_path / "float32.tflite")
+        exporter.write(tmp_path / "int8.tflite", "int8", io="int8")
+    pixels = IMAGENET_STATISTICS.pixels(images)
+    np.save(tmp_path / "images.npy", pixels)
+    try:
+        found = environments.MICRO.run("micro", tmp_path / "float32.tflite", tmp_path / "images.npy")["outputs"]
+    except environments.NotInstalled as error:
+        pytest.skip(str(error))
+    outputs = {output.shape: output for output in TFLiteModel(tmp_path / "float32.tflite").predict(pixels)}
+    np.testing.assert_allclose(found, outputs[np.shape(found)], atol=1e-4)
+    pytest.importorskip("tflite_micro")
+    # The pointers have 8 bytes here.
+    assert measure_arena(tmp_path / "int8.tflite").total < 300_000
