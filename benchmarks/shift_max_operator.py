@@ -11,14 +11,12 @@ import tempfile
 from pathlib import Path
 
 import keras
-import numpy as np
 from keras import ops
 
-from keras_lightnets.export import to_tflite
 from keras_lightnets.export.interpreter import TFLiteModel
+from keras_lightnets.export.tflite import Exporter
 from keras_lightnets.layers import ChannelShuffle, DynamicShiftMax
 from tools.networks import BASELINE, KERAS, OURS
-from tools.seeded import calibrated_scales, seed_weights
 from tools.timing import BURST, report, shortest
 
 NETWORKS = [name for name in OURS if name.startswith("MicroNet")]
@@ -61,14 +59,13 @@ def main():
     parser.add_argument("--rounds", type=int, default=20)
     options = parser.parse_args()
     shape = {"weights": None, "input_shape": (options.size, options.size, 3)}
-    image = np.random.RandomState(0).standard_normal((1, *shape["input_shape"])).astype("float32")
     rows = []
     with tempfile.TemporaryDirectory() as folder:
 
         def file(model, name):
-            seed_weights(model, calibrated_scales(model, image))
             path = Path(folder) / f"{name}.tflite"
-            to_tflite(model, path)
+            with Exporter(model) as exporter:
+                path.write_bytes(exporter.convert())
             return TFLiteModel(path)
 
         baseline = file(KERAS[BASELINE](**shape), "baseline")
