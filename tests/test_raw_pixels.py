@@ -13,7 +13,6 @@ import keras_lightnets as kl
 from keras_lightnets.errors import UserError
 from keras_lightnets.evaluation.opening import ModelFile
 from keras_lightnets.export import fuse, to_tflite, verify
-from keras_lightnets.export.flatbuffer import read_model
 from keras_lightnets.export.interpreter import TFLiteModel
 from keras_lightnets.export.metadata import Metadata, metadata_of
 from keras_lightnets.export.pixels import find_preprocessing, with_pixels
@@ -193,12 +192,6 @@ def test_tensors_have_names_and_buffers_are_inside(files):
         described = [graph.Metadata(number) for number in range(graph.MetadataLength())]
         (about,) = (entry.Buffer() for entry in described if entry.Name() == b"TFLITE_METADATA")
         assert buffers[about].DataAsNumpy()[4:8].tobytes() == b"M001"
-
-
-def test_the_int8_classifier_has_one_scale(files):
-    """More than one is read wrongly, in silence, by TFLite up to 2.15."""
-    tensors = read_model(files["dynamic-usual"][0].read_bytes()).subgraphs[0].tensors
-    assert {len(each.quantization.scale) for each in tensors if each.type == schema.TensorType.INT8} == {1}
 
 
 def test_a_quantisation_aware_model_takes_pixels(tmp_path):

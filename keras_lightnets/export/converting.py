@@ -201,11 +201,13 @@ def with_int8_classifier(content, classifier, ends):
     from ai_edge_quantizer import qtyping, quantizer
 
     engine = quantizer.Quantizer(bytearray(_with_named_outputs(content, ends)))
-    # TFLite up to 2.15 takes the scale of the first channel for all channels of such a product, in silence.
-    whole = qtyping.QuantGranularity.TENSORWISE
-    for operator in (qtyping.TFLOperationName.FULLY_CONNECTED, qtyping.TFLOperationName.CONV_2D):
+    # TFLite up to 2.15 wants one scale for a whole product, and one for each channel of a convolution in groups.
+    for operator, granularity in (
+        (qtyping.TFLOperationName.FULLY_CONNECTED, qtyping.QuantGranularity.TENSORWISE),
+        (qtyping.TFLOperationName.CONV_2D, qtyping.QuantGranularity.CHANNELWISE),
+    ):
         pattern = _operators_of(classifier)
-        engine.add_dynamic_config(regex=pattern, operation_name=operator, num_bits=8, granularity=whole)
+        engine.add_dynamic_config(regex=pattern, operation_name=operator, num_bits=8, granularity=granularity)
     with quiet():
         return write_model(read_model(engine.quantize().quantized_model))
 
