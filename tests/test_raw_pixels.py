@@ -210,7 +210,8 @@ def test_the_older_form_can_be_had_back(model, tmp_path):
     old = to_tflite(model, tmp_path / "old.tflite", samples=images, metadata=labels, preprocessing=None)
     expected = model.predict(images, verbose=0)
     np.testing.assert_allclose(TFLiteModel(tmp_path / "old.tflite").predict(images), expected, atol=1e-6)
-    assert old.pixels is None and json.loads(zipfile.ZipFile(old.path).read("keras_lightnets.json")) == labels
+    record = json.loads(zipfile.ZipFile(old.path).read("keras_lightnets.json"))
+    assert old.pixels is None and record == {"task": "classify", **labels}
 
 
 def test_files_of_version_0_1_0_are_read_as_before():

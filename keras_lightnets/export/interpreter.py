@@ -56,18 +56,23 @@ class TFLiteModel:
         inputs = self._interpreter.get_input_details()
         if len(inputs) != 1 or len(inputs[0]["shape"]) != 4:
             raise UserError(f"{path} is not an image model: it needs one image input.")
-        (self._input,), self._outputs = inputs, self._ordered_outputs()
+        (self._input,), self._outputs = inputs, self._ordered_outputs(path)
         if any(shape[:1] != (1,) for shape in (self.input_shape, *self.output_shapes)):
             raise UserError(f"{path} is not for one image: its outputs have the shapes {self.output_shapes}.")
 
-    def _ordered_outputs(self):
+    def _ordered_outputs(self, path):
         """The outputs in the order of the Keras model, which their names in the signature have and the file has not."""
         details = self._interpreter.get_output_details()
+        if not details:
+            raise _damaged(path, "it has no outputs")
         signatures = self._interpreter.get_signature_list()
         if len(details) == 1 or len(signatures) != 1:
             return details
         named = self._interpreter.get_signature_runner(next(iter(signatures))).get_output_details()
-        return [named[name] for name in in_order(named)]
+        ordered = [named[name] for name in in_order(named)]
+        if {output["index"] for output in ordered} != {output["index"] for output in details}:
+            raise _damaged(path, "its signature has other outputs than its graph")
+        return ordered
 
     @property
     def input_shape(self):
