@@ -113,7 +113,10 @@ def predict(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
 ):
-    """Classify image files, or draw what a detector or segmenter finds on them."""
+    """Classify image files, or draw what a detector or segmenter finds on them.
+
+    To open the same .keras file in Python, import keras_lightnets first.
+    """
     from keras_lightnets.evaluation.prediction import predict
 
     results = predict(model, images, top, output)
