@@ -5,15 +5,19 @@ Keras has no public view of the calls in a model. What is used here was checked 
 
 import keras
 
-# Layers of keras.applications that Keras does not export; networks made there hold them.
+# No public name: Keras exports `ConvNeXtTiny` and the like, which hold this layer, but not the layer.
 from keras.src.applications.convnext import LayerScale as LayerScale
+
+# No public name: the same networks hold it, and Keras does not export it.
 from keras.src.applications.convnext import StochasticDepth as StochasticDepth
+
+# No public name: Keras exports `InceptionResNetV2`, which holds this layer, but not the layer.
 from keras.src.applications.inception_resnet_v2 import CustomScaleLayer as CustomScaleLayer
 
-# `keras.Model` is the public name for subclassed models too: only this class tells a functional one.
+# No public name: `keras.Model` covers subclassed models too, and only this class tells a functional one.
 from keras.src.models.functional import Functional
 
-# The operations behind the functions of `keras.ops` are classes without public names.
+# No public names: `keras.ops` exports functions only, and the calls of a model hold the classes behind them.
 from keras.src.ops import core as core_operations  # noqa: F401
 from keras.src.ops import math as math_operations  # noqa: F401
 from keras.src.ops import nn as nn_operations  # noqa: F401

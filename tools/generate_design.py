@@ -25,7 +25,9 @@ values beside the measured ones. `python -m tools.generate_design RUNS` writes t
 
 ## Rank of a layer's output against its ratio of channels (Figure 1)
 
-`{rank_command}`
+```bash
+{rank_command}
+```
 
 ![Rank against ratio of channels](design/ranks.png)
 
@@ -54,7 +56,9 @@ blocks halve the image. Here they are blocks 2 and 4 of 5, 4 and 8 of 9, and 5 a
 
 ## Channel search
 
-`{search_command}`
+```bash
+{search_command}
+```
 
 {search_text}
 
@@ -72,7 +76,9 @@ model = {best}
 
 ## What widens the features (Table 2)
 
-`{factor_command}`
+```bash
+{factor_command}
+```
 
 {factors}
 

@@ -5,10 +5,10 @@ import dataclasses
 import keras
 
 from keras_lightnets.data.annotations import evaluation_batches, training_batches
-from keras_lightnets.data.pipeline import Evaluation, evaluation_steps, steps_per_epoch
+from keras_lightnets.data.pipeline import Evaluation
 from keras_lightnets.export.images import CALIBRATION_IMAGES
 from keras_lightnets.preprocessing import RAW
-from keras_lightnets.training.delivery import deliver
+from keras_lightnets.training.task import Task
 
 # Exports are run one image at a time, and what they return is kept.
 _COMPARED_IMAGES = 2000
@@ -16,20 +16,10 @@ _COMPARED_PIXELS = 2**25
 _SHOWN_IMAGES = 12
 
 
-class AnnotatedTask:
+class AnnotatedTask(Task):
     """The batches and the files of a network that learns from boxes or masks.
 
-    Args:
-        config: `Config`.
-        data: `Data`, as `open_annotated` returns it.
-        build: function from a `Config` and a number of classes to the network.
-
     Attributes:
-        config: as given.
-        data: as given.
-        steps: int, as in `Task`.
-        validation_steps: int, as in `Task`.
-        held_out: bool, as in `Task`.
         files: dict from the name of each `.tflite` file to the arguments of `to_tflite` that make it.
     """
 
@@ -37,12 +27,6 @@ class AnnotatedTask:
     files: dict[str, dict] = {
         f"model_{kind or 'float32'}.tflite": {"quantization": kind} for kind in (None, "float16", "int8")
     }
-
-    def __init__(self, config, data, build):
-        self.config, self.data, self._build = config, data, build
-        self.steps = steps_per_epoch(data.splits["train"], config)
-        self.held_out = data.splits["validation"] is not data.splits["test"]
-        self.validation_steps = evaluation_steps(data.splits["validation"], config.batch_size)
 
     def training_batches(self, first_step, **shard):
         """Returns the training batches from a step on, without end."""
@@ -56,18 +40,9 @@ class AnnotatedTask:
         """Returns every image of a `Source` once."""
         return evaluation_batches(source, self.config.task, self.config.evaluation, **shard)
 
-    def check(self):
-        """Raises a UserError that names the first image that cannot be read."""
-        for source in self.data.splits.values():
-            source.check()
-
     def finished_model(self):
         """Returns the network as users get it, its weights not loaded yet."""
         return self._build(self.config, len(self.data.classes))
-
-    def deliver(self, model, about, step):
-        """Writes the output folder, and returns its report."""
-        return deliver(self, model, about, step)
 
     def samples(self):
         """Returns test images, drawn by the seed, that every exported file is compared on, and their targets."""

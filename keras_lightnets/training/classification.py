@@ -3,36 +3,21 @@
 import keras
 import numpy as np
 
-from keras_lightnets.data.pipeline import evaluation_batches, evaluation_steps, steps_per_epoch, training_batches
+from keras_lightnets.data.pipeline import evaluation_batches, training_batches
 from keras_lightnets.evaluation.measures import predict_source, summarize
 from keras_lightnets.export.tflite import QUANTIZATIONS
-from keras_lightnets.training.delivery import calibration_images, deliver, some_images
+from keras_lightnets.training.delivery import calibration_images, some_images
+from keras_lightnets.training.task import Task
 
 
-class Classification:
+class Classification(Task):
     """The batches, the loss, the figures and the files of a classifier.
 
-    Args:
-        config: `Config`.
-        data: `Data`.
-        build: function from a `Config` and a number of classes to the network with a softmax.
-
     Attributes:
-        config: as given.
-        data: as given.
-        steps: int, as in `Task`.
-        validation_steps: int, as in `Task`.
-        held_out: bool, as in `Task`.
         files: dict from the name of each `.tflite` file to the arguments of `to_tflite` that make it.
     """
 
     files = {f"model_{kind or 'float32'}.tflite": {"quantization": kind} for kind in QUANTIZATIONS}
-
-    def __init__(self, config, data, build):
-        self.config, self.data, self._build = config, data, build
-        self.steps = steps_per_epoch(data.splits["train"], config)
-        self.held_out = data.splits["validation"] is not data.splits["test"]
-        self.validation_steps = evaluation_steps(data.splits["validation"], config.batch_size)
 
     def training_batches(self, first_step, **shard):
         """Returns the training batches from a step on, without end, as `data.pipeline.training_batches` does."""
@@ -71,18 +56,9 @@ class Classification:
         """Returns what the best epoch of a history has most of: validation accuracy, then a low validation loss."""
         return epoch["val_accuracy"], -epoch["val_loss"]
 
-    def check(self):
-        """Raises a UserError that names the first image that cannot be read."""
-        for source in self.data.splits.values():
-            source.check()
-
     def finished_model(self):
         """Returns the network as users get it, its weights not loaded yet."""
         return self._build(self.config, len(self.data.classes), activation="softmax")
-
-    def deliver(self, model, about, step):
-        """Writes the output folder, and returns its report."""
-        return deliver(self, model, about, step)
 
     def test(self, model):
         """Returns what `summarize` finds on the test images, and the accuracy beside it."""
