@@ -18,7 +18,7 @@ _LARGEST_METADATA = 16_000_000
 
 @contextlib.contextmanager
 def replacing(path):
-    """Yields a temporary path with the ending of `path`; what is finished is renamed to it, what failed is removed."""
+    """Yields a temporary path with the ending of `path`. A finished file is renamed to `path`, any other is removed."""
     path = Path(path)
     temporary = path.with_name(f".partial.{path.name}")
     try:
@@ -55,7 +55,7 @@ def reading(path, way_out):
 
 
 def read_json(path, way_out):
-    """Returns the dict in a JSON file; a UserError that names the file and the way out if there is none."""
+    """Returns the dict in a JSON file. Without one, a UserError names the file and the way out."""
     with reading(path, way_out):
         content = json.loads(Path(path).read_text("utf-8"))
         if not isinstance(content, dict):
@@ -65,7 +65,7 @@ def read_json(path, way_out):
 
 @contextlib.contextmanager
 def locked(path, way_out):
-    """Holds the lock file `path`, in an existing folder, against other processes; a kill releases it.
+    """Holds the lock file `path`, in an existing folder, against other processes. A kill releases it.
 
     Raises:
         UserError: if another process holds it, with the way out.
@@ -112,7 +112,7 @@ def add_metadata(path, metadata, texts=None):
 
 
 def read_metadata(path):
-    """Returns the metadata inside a `.tflite` or `.keras` file, or None if it has none; a UserError if damaged."""
+    """Returns the metadata inside a `.tflite` or `.keras` file, or None if it has none. Damage is a UserError."""
     try:
         archive = zipfile.ZipFile(path)
     except zipfile.BadZipFile:

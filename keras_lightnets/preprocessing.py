@@ -12,7 +12,7 @@ class Preprocessing(NamedTuple):
     std: tuple[float, float, float]
 
     def __call__(self, x, data_format=None):
-        """Normalises images into a new array; the argument is left as it was.
+        """Normalises images into a new array. The argument keeps its values.
 
         Args:
             x: array or tensor `(batch, height, width, 3)` or `(height, width, 3)`, RGB, pixel values 0-255.

@@ -12,7 +12,7 @@ _LOCK = threading.RLock()
 
 
 class _Diverted(io.TextIOBase):
-    """Standard output or error, diverted for a while; what a logger that keeps it says later takes the usual way."""
+    """Standard output or error, diverted for a while. A logger that keeps the stream prints as usual afterwards."""
 
     encoding = "utf-8"
 
@@ -25,7 +25,7 @@ class _Diverted(io.TextIOBase):
 
 @contextlib.contextmanager
 def quiet():
-    """Diverts what C++ code and Python write to standard output and error; an exception shows what was diverted.
+    """Diverts what C++ code and Python write to standard output and error. After an exception, shows it.
 
     It diverts for the whole process. A second thread waits for the first.
     """

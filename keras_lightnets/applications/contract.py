@@ -21,7 +21,7 @@ _POOLS = {"avg": keras.layers.GlobalAveragePooling2D, "max": keras.layers.Global
 
 
 class Arguments(NamedTuple):
-    """What every builder is called with; `name` may also be a function from the input of the network to its name."""
+    """What every builder is called with. `name` may also be a function from the input of the network to its name."""
 
     include_top: bool
     weights: Any
@@ -153,9 +153,9 @@ def image_input(arguments, default_size):
     """Opens the input of a network, checking the shapes.
 
     Args:
-        arguments: `Arguments`; with a classifier on top the `input_shape` must state the size.
-        default_size: int, height and width under a classifier where nothing else is said, or None for a network that
-            takes any size under its classifier, and any channels without a warning.
+        arguments: `Arguments`. With a classifier on top, the `input_shape` must state the size.
+        default_size: int, height and width under a classifier where nothing else is said. None is for a network
+            that takes any size under its classifier, and any channels without a warning.
 
     Returns:
         A Keras tensor `(batch, height, width, channels)`.

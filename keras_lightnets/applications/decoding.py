@@ -29,8 +29,8 @@ def decode_predictions(preds, top=5, weights="imagenet"):
         ImageNet's have their name as the id too.
 
     Raises:
-        ValueError: if `preds` is not of shape `(batch, 1000)` for "imagenet", or has another number of classes than
-            the weights; for an unknown name of weights.
+        ValueError: if `preds` is not of shape `(batch, 1000)` for "imagenet", has another number of classes than the
+            weights, or the name of the weights is unknown.
 
     Example:
 

@@ -57,7 +57,7 @@ class Final(NamedTuple):
 
 
 class Config(NamedTuple):
-    """One network; `offsets_*` start the first and middle Dynamic Shift-Max of every block."""
+    """One network. `offsets_*` start the first and middle Dynamic Shift-Max of every block."""
 
     stem: tuple[int, int]  # filters of the 3x1 convolution, and how many the 1x3 makes of each
     rows: tuple
@@ -206,8 +206,8 @@ def MicroNetM0(
             below 32, or another argument that `keras.applications` refuses.
 
     Reference:
-        Li et al., MicroNet: Improving Image Recognition with Extremely Low FLOPs, ICCV 2021; layers and numbers of
-        `backbone/micronet.py` in the authors' code.
+        Li et al., MicroNet: Improving Image Recognition with Extremely Low FLOPs, ICCV 2021. Layers and numbers
+        are from `backbone/micronet.py` in the authors' code.
 
     Example:
 
@@ -260,8 +260,8 @@ def MicroNetM1(
             below 32, or another argument that `keras.applications` refuses.
 
     Reference:
-        Li et al., MicroNet: Improving Image Recognition with Extremely Low FLOPs, ICCV 2021; layers and numbers of
-        `backbone/micronet.py` in the authors' code.
+        Li et al., MicroNet: Improving Image Recognition with Extremely Low FLOPs, ICCV 2021. Layers and numbers
+        are from `backbone/micronet.py` in the authors' code.
 
     Example:
 
@@ -314,8 +314,8 @@ def MicroNetM2(
             below 32, or another argument that `keras.applications` refuses.
 
     Reference:
-        Li et al., MicroNet: Improving Image Recognition with Extremely Low FLOPs, ICCV 2021; layers and numbers of
-        `backbone/micronet.py` in the authors' code.
+        Li et al., MicroNet: Improving Image Recognition with Extremely Low FLOPs, ICCV 2021. Layers and numbers
+        are from `backbone/micronet.py` in the authors' code.
 
     Example:
 
@@ -368,8 +368,8 @@ def MicroNetM3(
             below 32, or another argument that `keras.applications` refuses.
 
     Reference:
-        Li et al., MicroNet: Improving Image Recognition with Extremely Low FLOPs, ICCV 2021; layers and numbers of
-        `backbone/micronet.py` in the authors' code.
+        Li et al., MicroNet: Improving Image Recognition with Extremely Low FLOPs, ICCV 2021. Layers and numbers
+        are from `backbone/micronet.py` in the authors' code.
 
     Example:
 

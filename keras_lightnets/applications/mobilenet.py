@@ -2,9 +2,9 @@
 
 A stem and thirteen depthwise-separable blocks, narrowed by `alpha`. The paper's resolution multiplier is a smaller
 `input_shape`. `MobileNet` is `keras.applications.MobileNet`: its arguments, layers, names and weight files.
-`ConvMobileNet` and `ShallowMobileNet` are two networks that the paper compares it with (Tables 4 and 5). Input
-`(batch, 224, 224, 3)` by default, RGB pixels scaled to [-1, 1] by `preprocess_input`; both data formats. As in Keras,
-an `input_tensor` overrules `input_shape`.
+`ConvMobileNet` and `ShallowMobileNet` are two networks that the paper compares it with (Tables 4 and 5). The input
+is `(batch, 224, 224, 3)` by default, RGB pixels scaled to [-1, 1] by `preprocess_input`, in both data formats.
+As in Keras, an `input_tensor` overrules `input_shape`.
 """
 
 from functools import partial
@@ -132,7 +132,7 @@ def MobileNet(
         input_shape: tuple `(height, width, channels)`, each side at least 32. Channels come first if Keras' data format
             says so. Defaults to None: `(224, 224, 3)`, or `(None, None, 3)` without the classifier. An `input_tensor`
             overrules it.
-        alpha: positive number, multiplies the channels of every layer; "imagenet" has 0.25, 0.5, 0.75 and 1.0. Defaults
+        alpha: positive number, multiplies the channels of every layer. "imagenet" has 0.25, 0.5, 0.75 and 1.0. Defaults
             to 1.0.
         depth_multiplier: int, channels that a depthwise convolution makes of each of its own. The paper's resolution
             multiplier is `input_shape`, not this. Defaults to 1.

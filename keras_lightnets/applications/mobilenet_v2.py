@@ -1,8 +1,8 @@
 """MobileNetV2: inverted residuals and linear bottlenecks (Sandler et al., CVPR 2018, https://arxiv.org/abs/1801.04381).
 
 Seventeen blocks that widen, convolve depthwise and project back without an activation, so that the thin ends carry the
-shortcut. `MobileNetV2` is `keras.applications.MobileNetV2`: its arguments, layers, names and weight files. Input
-`(batch, 224, 224, 3)` by default, RGB pixels scaled to [-1, 1] by `preprocess_input`; both data formats.
+shortcut. `MobileNetV2` is `keras.applications.MobileNetV2`: its arguments, layers, names and weight files. The input
+is `(batch, 224, 224, 3)` by default, RGB pixels scaled to [-1, 1] by `preprocess_input`, in both data formats.
 """
 
 from functools import partial
@@ -51,7 +51,7 @@ def batch_norm(x, name):
 
 
 def depthwise(x, kernel, stride, name, pad_name, symmetric=False):
-    """Depthwise convolution; with stride 2, padded to halve odd sizes upwards, as TensorFlow's `same` does."""
+    """Depthwise convolution. With stride 2, padded to halve odd sizes upwards, as TensorFlow's `same` does."""
     if stride == 2:
         height, width = x.shape[2:] if channel_axis() == 1 else x.shape[1:3]
         after = kernel // 2

@@ -2,8 +2,8 @@
 
 Inverted residuals found by an architecture search, with squeeze-excite and hard swish where they pay. The builders
 equal `keras.applications`: their arguments, layers, names of the layers with weights, and weight files. `minimalistic`
-leaves out squeeze-excite, hard swish and 5x5 kernels, for chips that are slow at them. Input `(batch, height, width,
-3)` of any size, RGB pixels 0-255; with `include_preprocessing=False` pixels in [-1, 1]; both data formats.
+leaves out squeeze-excite, hard swish and 5x5 kernels, for chips that are slow at them. The input is `(batch, height,
+width, 3)` of any size, in both data formats. Pixels are RGB in 0-255, or in [-1, 1] with `include_preprocessing=False`.
 """
 
 from typing import NamedTuple
@@ -235,9 +235,9 @@ def MobileNetV3Small(
     Args:
         input_shape: tuple `(height, width, channels)`, each side at least 32. Channels come first if Keras' data format
             says so. Defaults to None: `(None, None, 3)`.
-        alpha: positive number, multiplies the channels of every block, rounded to multiples of 8; "imagenet" has 0.75
+        alpha: positive number, multiplies the channels of every block, rounded to multiples of 8. "imagenet" has 0.75
             and 1.0. Defaults to 1.0.
-        minimalistic: bool, whether to leave out squeeze-excite, hard swish and 5x5 kernels; "imagenet" has it with
+        minimalistic: bool, whether to leave out squeeze-excite, hard swish and 5x5 kernels. "imagenet" has it with
             `alpha=1.0`. Defaults to False.
         include_top: bool, whether to end in the classifier. Defaults to True.
         weights: None for random weights, "imagenet" for the weights of `keras.applications`, another name in
@@ -296,9 +296,9 @@ def MobileNetV3Large(
     Args:
         input_shape: tuple `(height, width, channels)`, each side at least 32. Channels come first if Keras' data format
             says so. Defaults to None: `(None, None, 3)`.
-        alpha: positive number, multiplies the channels of every block, rounded to multiples of 8; "imagenet" has 0.75
+        alpha: positive number, multiplies the channels of every block, rounded to multiples of 8. "imagenet" has 0.75
             and 1.0. Defaults to 1.0.
-        minimalistic: bool, whether to leave out squeeze-excite, hard swish and 5x5 kernels; "imagenet" has it with
+        minimalistic: bool, whether to leave out squeeze-excite, hard swish and 5x5 kernels. "imagenet" has it with
             `alpha=1.0`. Defaults to False.
         include_top: bool, whether to end in the classifier. Defaults to True.
         weights: None for random weights, "imagenet" for the weights of `keras.applications`, another name in

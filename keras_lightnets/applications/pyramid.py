@@ -86,7 +86,7 @@ def expansion_levels(model):
         ValueError: if `model` is not one of this package.
 
     Reference:
-        Sandler et al., MobileNetV2, CVPR 2018, section 6.2; Howard et al., MobileNetV3, ICCV 2019, section 6.3.
+        Sandler et al., MobileNetV2, CVPR 2018, section 6.2. Howard et al., MobileNetV3, ICCV 2019, section 6.3.
 
     Example:
 

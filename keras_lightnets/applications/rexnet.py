@@ -224,8 +224,8 @@ def ReXNet(
             a side below 32, or another argument that `keras.applications` refuses.
 
     Reference:
-        Han et al., Rethinking Channel Dimensions for Efficient Model Design, CVPR 2021; layers and numbers of
-        `rexnetv1.py` in the authors' code.
+        Han et al., Rethinking Channel Dimensions for Efficient Model Design, CVPR 2021. Layers and numbers are
+        from `rexnetv1.py` in the authors' code.
 
     Example:
 
@@ -282,8 +282,8 @@ def ReXNetLite(
             a side below 32, or another argument that `keras.applications` refuses.
 
     Reference:
-        Han et al., Rethinking Channel Dimensions for Efficient Model Design, CVPR 2021; layers and numbers of
-        `rexnetv1_lite.py` in the authors' code, the only description.
+        Han et al., Rethinking Channel Dimensions for Efficient Model Design, CVPR 2021. Layers and numbers are
+        from `rexnetv1_lite.py` in the authors' code, the only description.
 
     Example:
 
@@ -347,8 +347,8 @@ def ReXNetR(
             a side below 32, or another argument that `keras.applications` refuses.
 
     Reference:
-        Han et al., Rethinking Channel Dimensions for Efficient Model Design, CVPR 2021; channels of timm's rexnetr
-        models.
+        Han et al., Rethinking Channel Dimensions for Efficient Model Design, CVPR 2021. timm's rexnetr models
+        have the same channels.
 
     Example:
 

@@ -88,7 +88,7 @@ def config(groups, alpha, variant):
 
 
 def _multiple(channels, divisor):
-    """The next multiple of `divisor`; 240.00000000000003 channels are 240."""
+    """The next multiple of `divisor`. 240.00000000000003 channels are 240."""
     return math.ceil(round(channels / divisor, 6)) * divisor
 
 
@@ -245,11 +245,11 @@ def ShuffleNet(
 
     Raises:
         ValueError: for other `groups` or `variant`, an `alpha` that is not positive, weights that do not exist or do
-            not fit, a side below 32, or another argument that `keras.applications` refuses.
+            not fit, a side below 32, or what `keras.applications` refuses.
 
     Reference:
         Zhang et al., ShuffleNet: An Extremely Efficient Convolutional Neural Network for Mobile Devices, CVPR 2018,
-        Table 1; "arch2" and "shallow": arXiv 1707.01083v1.
+        Table 1. "arch2" and "shallow" are in its first version, arXiv 1707.01083v1.
 
     Example:
 

@@ -35,7 +35,7 @@ _UsageError = typer.BadParameter.__base__
 
 
 def main():
-    """Runs the command; bad input ends in one line on standard error and exit status 1."""
+    """Runs the command. Bad input ends in one line on standard error and exit status 1."""
     # Libraries log to the descriptor of standard error from C++; what Python writes there still arrives.
     sys.stderr = os.fdopen(os.dup(2), "w", buffering=1, errors="backslashreplace")
     # Names of files may hold bytes that are no text, and a terminal may lack letters.
@@ -65,7 +65,7 @@ def main():
 
 
 def _interrupt_again(unraisable):
-    """Repeats an interruption that fell into a destructor, whose exceptions Python drops; others are shown as usual."""
+    """Repeats an interruption that fell into a destructor, whose exceptions Python drops. Shows others as usual."""
     if issubclass(unraisable.exc_type, KeyboardInterrupt):
         # Later, as this function is no better place.
         threading.Timer(0.1, _thread.interrupt_main, [signal.SIGTERM]).start()

@@ -32,7 +32,7 @@ def complexity(model: keras.Model, input_shape: tuple | list | None = None) -> C
 
     Args:
         model: `keras.Model`, models inside it included: functional, or `Sequential`, or subclassed and called before.
-        input_shape: tuple `(height, width, channels)` to count at; for several inputs a list of tuples. Defaults to
+        input_shape: tuple `(height, width, channels)` to count at. For several inputs, a list of tuples. Defaults to
             None: the model's own, with 224 where it is open.
 
     Returns:

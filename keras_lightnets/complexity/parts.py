@@ -17,9 +17,9 @@ _NORMALIZATIONS = (
 def parts(calls, counted):
     """Names the part of every call.
 
-    The stem is the convolutions that read the image, with both lines of a kernel that is factorised. The head is what
-    sees the image through a global pooling (or flattening) only; where the pooled numbers meet a map of pixels again,
-    it is "squeeze-excite" instead.
+    The stem is the convolutions that read the image. Both factors of a factorised kernel belong to it. The head is what
+    sees the image only through a global pooling or flattening. Where the pooled numbers meet a map of pixels again, the
+    part is "squeeze-excite" instead.
 
     Args:
         calls: list of `Call`.

@@ -10,10 +10,10 @@ class LayerCost(NamedTuple):
     """Cost of one call of a layer, at batch 1.
 
     Attributes:
-        name: str; behind the name of the model, for a layer of a model inside the model.
+        name: str. The name of a nested model comes before the names of its layers.
         kind: str, its class.
         output_shape: tuple.
-        params: int, trainable parameters; 0 for a further call of the same layer.
+        params: int, trainable parameters. 0 for a further call of the same layer.
         madds: int, multiply-adds of convolutions and dense products.
         mix_madds: int, multiplies of pixels by coefficients in Dynamic Shift-Max.
         part: str, of the network: "stem", "depthwise", "1x1", "grouped 1x1", "convolution", "grouped convolution",
@@ -89,7 +89,7 @@ class Complexity(NamedTuple):
 
     @property
     def intensity(self):
-        """Multiply-adds per byte moved; 0 where nothing is moved."""
+        """Multiply-adds per byte moved. 0 where nothing is moved."""
         return (self.madds + self.mix_madds) / self.bytes_moved if self.bytes_moved else 0.0
 
     @property

@@ -129,8 +129,10 @@ _MICRO = ours.MicroFactorizedDepthwiseConv2D | ours.MicroFactorizedPointwiseConv
 
 
 def products(call):
-    """Returns the multiply-adds of a `Call` and, apart, the multiplies of pixels by coefficients; None for an unknown
-    layer."""
+    """Returns the multiply-adds of a `Call` and, apart, the multiplies of pixels by coefficients.
+
+    The multiply-adds of an unknown layer are None.
+    """
     layer, outputs = call.operation, math.prod(call.outputs[0].shape)
     inputs = math.prod(call.inputs[0].shape)
     if isinstance(layer, ours.DynamicShiftMax):

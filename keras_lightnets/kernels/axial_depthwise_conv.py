@@ -3,8 +3,8 @@
 TensorFlow's operator refuses unequal strides on GPUs and on CPUs without oneDNN. Reshaping folds the other axis away,
 so that equal strides say the same thing. It is used wherever the plain operator does not work.
 
-On JAX the sum of `k` shifted products takes a tenth to a quarter of the time of the operator on a CPU, on PyTorch 0.6
-to 1.0 of it where a channel has several outputs.
+On a CPU, JAX takes a tenth to a quarter of the operator's time for the sum of `k` shifted products. PyTorch takes
+0.6 to 1.0 of it, if a channel has several outputs.
 """
 
 import keras

@@ -1,12 +1,13 @@
 """Grouped 2-D convolution, `(batch, height, width, channels)`, kernel laid out as in `keras.layers.Conv2D(groups=...)`.
 
-On TensorFlow, Keras compiles each grouped convolution with XLA, 9 to 30 times slower on a CPU than the forms here
-(benchmarks/primitives.py). The native operator has no CPU gradient without oneDNN. A 1x1 convolution is a matrix
-product, and training uses this form, also for a single group. On small maps, and on the pooled pixel of squeeze-excite,
-the product takes about half of the time. The native operator is the export form (one CONV_2D in the `.tflite`).
+On TensorFlow, Keras compiles each grouped convolution with XLA, which is 9 to 30 times slower on a CPU than the forms
+here (benchmarks/primitives.py). The native operator has no CPU gradient without oneDNN. A 1x1 convolution is a
+matrix product. Training uses this form, also for a single group. On small maps, and on the pooled pixel of
+squeeze-excite, the product takes about half of the time. The native operator is the export
+form (one CONV_2D in the `.tflite`).
 
-On JAX a product for each group takes a half to a twentieth of the time of the convolution on a CPU, and on PyTorch
-0.4 to 0.7 of it where a group has enough filters.
+On a CPU, JAX takes a half to a twentieth of the convolution's time for one product per group. PyTorch takes 0.4 to 0.7
+of it, if a group has enough filters.
 """
 
 import keras

@@ -9,7 +9,7 @@ from keras_lightnets.kernels.grouped_conv import grouped_conv
 class GroupedConv2D(keras.layers.Conv2D):
     """2-D convolution in groups: arguments, weights and values of `keras.layers.Conv2D(groups=...)`, other arithmetic.
 
-    MicroNet calls the 1x1 form group-adaptive convolution; 1x1 convolutions in one group gain on small maps too. The
+    MicroNet calls the 1x1 form group-adaptive convolution. On small maps, 1x1 convolutions in one group gain too. The
     weights of a `Conv2D` with the same `groups` load unchanged, and the outputs agree to float32 rounding.
 
     Args:
@@ -31,7 +31,7 @@ class GroupedConv2D(keras.layers.Conv2D):
             `groups`.
 
     Reference:
-        Krizhevsky et al., 2012; Li et al., MicroNet, ICCV 2021 (group-adaptive convolution).
+        Krizhevsky et al., 2012. Li et al., MicroNet, ICCV 2021 (group-adaptive convolution).
 
     Example:
 

@@ -66,7 +66,7 @@ class FakeQuantize(keras.layers.Layer):
         return self.maximum > self.minimum
 
     def call(self, inputs, training=None, step=False):
-        """Rounds `inputs`, after their extremes have moved the range in training; or returns the step."""
+        """Rounds `inputs`, or returns the step. In training, the extremes of `inputs` move the range first."""
         if step:
             return (self.maximum - self.minimum) / 255.0
         if training and self.limits is not None:
@@ -105,10 +105,10 @@ class QuantizedWeights(keras.layers.Wrapper):
         **kwargs: arguments of `keras.layers.Wrapper`.
 
     Input shape:
-        That of `layer`, or a list of that and a scalar.
+        The input shape of `layer`, or a list of it and a scalar.
 
     Output shape:
-        That of `layer`.
+        The output shape of `layer`.
 
     Example:
 

@@ -24,7 +24,7 @@ class SiLU(keras.layers.Activation):
         The input shape.
 
     Reference:
-        Elfwing et al., Sigmoid-Weighted Linear Units, 2017; Ramachandran et al., 2017, as Swish.
+        Elfwing et al., Sigmoid-Weighted Linear Units, 2017. Ramachandran et al., 2017, as Swish.
 
     Example:
 

@@ -42,7 +42,7 @@ def prune(model: keras.Model, schedule: Schedule | float = 0.5) -> Training:
             tensorflow-model-optimization is not installed.
 
     Reference:
-        Zhu and Gupta, To prune, or not to prune, 2017; Evci et al., Rigging the Lottery, ICML 2020, for the shares of
+        Zhu and Gupta, To prune, or not to prune, 2017. Evci et al., Rigging the Lottery, ICML 2020, for the shares of
         the layers.
 
     Example:

@@ -53,7 +53,7 @@ class Options:
         model: path of a `.keras` file that keras-lightnets wrote.
         data: training and test images, as for the training of the model.
         output: folder to write.
-        method: "ptq", post-training quantisation; "qat", quantisation-aware training; "prune" or "cluster".
+        method: "ptq" (post-training quantisation), "qat" (quantisation-aware training), "prune" or "cluster".
         epochs: epochs of training. Defaults to 2.
         steps: batches per epoch. Defaults to None: all.
         batch_size: images per step. Defaults to 128.
@@ -161,7 +161,7 @@ def _check_task(options, task, path):
 
 
 def _check_output(output):
-    """Refuses a folder with files of something else. Those of an earlier run, killed or not, are replaced."""
+    """Refuses a folder with files of something else. Files of an earlier run, killed or not, are replaced."""
     # A run that was killed very early left hidden files alone.
     names = {path.name for path in output.glob("[!.]*")}
     if names and _BEFORE not in names:

@@ -63,9 +63,10 @@ _BATCH = 64
 def quantize_aware(model: keras.Model, representative_data: Any = None) -> keras.Model:
     """Returns a model that computes as the int8 file of `model` will, for training and export.
 
-    The fused graph of the model, batch normalisation folded, with a `FakeQuantize` behind every operator that rounds in
-    the file and rounded weights in every layer that has some. Compile and `fit` it as any model, at a tenth of the
-    learning rate of before; `export.to_tflite(..., quantization="int8")` then writes the learned ranges into the file.
+    The result is the fused graph of the model, with batch normalisation folded. A `FakeQuantize` follows every operator
+    that rounds in the file, and weights are rounded in every layer that has some. Compile and `fit` it as any model, at
+    a tenth of the earlier learning rate. Then `export.to_tflite(..., quantization="int8")` writes the learned ranges
+    into the file.
 
     Args:
         model: a trained functional `keras.Model`, channels last. It is not changed.
@@ -74,8 +75,8 @@ def quantize_aware(model: keras.Model, representative_data: Any = None) -> keras
             Defaults to None: the first batches of the training decide.
 
     Returns:
-        A functional `keras.Model` with the inputs, outputs and name of `model`; a `Detector`, with its loss, if `model`
-        is one.
+        A functional `keras.Model` with the inputs, outputs and name of `model`. For a `Detector`, a `Detector` with the
+        same loss.
 
     Raises:
         UserError: if the model is not functional, quantisation-aware already or pruned, a layer has weights that no

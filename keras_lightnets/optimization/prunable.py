@@ -38,7 +38,7 @@ def pruning_shares(model, sparsity):
         Dict from the name of each layer with such weights to its share of zeros.
 
     Reference:
-        Mocanu et al., Scalable training of artificial neural networks with adaptive sparse connectivity, 2018; Evci et
+        Mocanu et al., Scalable training of artificial neural networks with adaptive sparse connectivity, 2018. Evci et
         al., Rigging the Lottery, ICML 2020.
     """
     sizes, ends = {}, {}

@@ -42,7 +42,7 @@ def convert(source: str | os.PathLike, model: str, output: str | os.PathLike) ->
     Args:
         source: path of the file, or a name of the registry.
         model: name of a builder or of a variant in `list_models()`, such as "ReXNet-alpha=1.3".
-        output: file to write, `.weights.h5` or `.safetensors`; with another ending both are written, ending so.
+        output: file to write, `.weights.h5` or `.safetensors`. With another ending, both are written under that name.
 
     Returns:
         A dict of JSON values: the files written, with their sha256, and what was checked.
@@ -104,7 +104,7 @@ def convert(source: str | os.PathLike, model: str, output: str | os.PathLike) ->
 
 
 def _classes(source, layers):
-    """Number of classes of a file, None if it has no classifier; `layers` are as wide as there are classes."""
+    """Number of classes of a file, None if it has no classifier. `layers` are as wide as there are classes."""
     arrays, layout = source.tensors.arrays, source.layout
     if layout:
         found = [array for name, array in arrays.items() if name.startswith(layout.head)]

@@ -60,12 +60,12 @@ def LRASPP(
         `(batch, height, width, classes)` for every pixel of the image.
 
     Raises:
-        UserError: for a backbone of unknown input size or without features of stride 8 and 32, arguments that do not
-            fit, or weights that cannot be read or do not fit.
+        UserError: for a backbone of unknown input size or without features of stride 8 and 32, or for arguments or
+            weights that do not fit.
 
     Reference:
         Howard et al., Searching for MobileNetV3, ICCV 2019, section 6.4. The pooling is over the whole image, as in
-        torchvision; the paper's is over 49x49 pixels, which is much the same.
+        torchvision. The paper pools 49x49 pixels, which is much the same.
 
     Example:
 

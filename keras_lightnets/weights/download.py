@@ -1,9 +1,10 @@
 """Downloads that are whole and checked, or absent.
 
 Files go to Keras' cache, `$KERAS_HOME/models` or `~/.keras/models`, or `/tmp/.keras/models` where the home cannot be
-written. Environment variables:
-`KERAS_LIGHTNETS_MIRROR`, an address that serves `<mirror>/<host>/<path>` in place of every `https://<host>/<path>`;
-`KERAS_LIGHTNETS_OFFLINE=1`, which takes files from the cache only and opens no connection.
+written. There are two environment variables:
+
+* `KERAS_LIGHTNETS_MIRROR` is an address that serves `<mirror>/<host>/<path>` in place of `https://<host>/<path>`.
+* `KERAS_LIGHTNETS_OFFLINE=1` takes files from the cache only and opens no connection.
 """
 
 import contextlib
@@ -41,7 +42,7 @@ def cached(record):
 
 
 def home():
-    """Returns the folder of Keras' files, made if need be; `/tmp/.keras`, as in Keras, where it cannot be written."""
+    """Returns the folder of Keras' files, made if need be. If it cannot be written, `/tmp/.keras`, as in Keras."""
     folder = _configured()
     with contextlib.suppress(OSError):
         folder.mkdir(parents="KERAS_HOME" in os.environ, exist_ok=True)
@@ -169,7 +170,7 @@ def _is_passing(error):
 
 
 def check(path, record, called=None):
-    """Says how a file differs from what its publisher states, or why it holds no weights; "" if all is well.
+    """Says how a file differs from what its publisher states, or why it holds no weights. Returns "" if all is well.
 
     Args:
         path: the file.

@@ -1,6 +1,6 @@
 """Where each layer's weights lie in the files of others: one table per architecture and publisher.
 
-A `Layout` names, for every layer of ours, the module of a PyTorch or PaddlePaddle network, or the layer of tf2cv's.
+A `Layout` names, for every layer of ours, the module of a PyTorch or PaddlePaddle network, or the layer in tf2cv.
 What the functions here do not name is not loaded: `load.py` refuses a file unless every tensor and every variable is
 used exactly once.
 """
@@ -165,7 +165,7 @@ def _timm(block, layer, _):
 
 
 def _units(outside, unit, name):
-    """Makes a function from layers to names for networks of stages and units; both are counted from 1."""
+    """Makes a function from layers to names for networks of stages and units. Both are counted from 1."""
 
     def module(layer):
         if layer in outside:
@@ -265,7 +265,7 @@ def _dotted(stage, unit, module):
 
 
 def _tf2cv(modules):
-    """tf2cv has the modules of pytorchcv, under paths; `load.py` knows of its kernels per group."""
+    """tf2cv has the modules of pytorchcv, under paths. `load.py` knows of its kernels per group."""
     return lambda layers: {
         layer: re.sub(r"^output$", "output1", name).replace(".", "/") for layer, name in modules(layers).items()
     }

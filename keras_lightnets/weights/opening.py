@@ -56,7 +56,7 @@ def open_source(weights, network, include_top):
 
 
 def _recognised(tensors, network):
-    """Returns the tensors under the names of a `Layout`, and that layout; as they are, and None, for Keras' own."""
+    """Returns the tensors under the names of a `Layout`, and the layout, which is None for names of Keras."""
     layouts = LAYOUTS.get(network.builder, ())
     if tensors.layout != "topological":
         fitting = (layout for layout in layouts if layout.framework == tensors.layout)

@@ -48,14 +48,14 @@ def save_safetensors(model: keras.Model, path: str | os.PathLike) -> None:
 
 
 def load_safetensors(model: keras.Model, path: str | os.PathLike) -> None:
-    """Gives any model the weights that `save_safetensors` wrote of one with the same variables.
+    """Loads the weights that `save_safetensors` wrote from a model with the same variables.
 
     Args:
         model: a built Keras model.
         path: file to read.
 
     Raises:
-        UserError: if a variable is missing, left over, or of another shape, naming it; the model is as before then.
+        UserError: if a variable is missing, left over, or of another shape, naming it. The model is as before then.
 
     Example:
 

@@ -9,7 +9,7 @@ _BLOCK = ("expand", "depthwise", "squeeze_excite_conv", "project")
 
 
 def mobilenet_v3(place):
-    """Makes a function from layers to names; `place` is a function of the position of a module in the features."""
+    """Makes a function from layers to names. `place` is a function of the position of a module in the features."""
 
     def modules(layers):
         blocks = {layer: re.match(r"expanded_conv_?(\d*)_(.+)", layer) for layer in layers}

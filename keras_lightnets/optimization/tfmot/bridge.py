@@ -19,7 +19,7 @@ from keras_lightnets.errors import UserError
 
 
 class Training:
-    """A model ready for a method of tensorflow-model-optimization; `fit` trains it and returns a Keras 3 model.
+    """A model ready for a method of tensorflow-model-optimization. `fit` trains it and returns a Keras 3 model.
 
     That library knows Keras 2 alone. A child process rebuilds the model under tf_keras layer by layer, and compares
     outputs with the Keras 3 model (1e-6 of the largest). It trains, removes what was wrapped around the layers, and
@@ -27,7 +27,7 @@ class Training:
 
     Attributes:
         model: the `keras.Model` that training starts from. It is not changed.
-        difference: float, what the rebuilt model differed by, relative to the largest output; None before `fit`.
+        difference: float, what the rebuilt model differed by, relative to the largest output. None before `fit`.
     """
 
     def __init__(self, model, engine, **arguments):

@@ -15,9 +15,9 @@ class Tensors(NamedTuple):
 
     Attributes:
         arrays: dict from name to array, in the order of the file.
-        layout: "torch" and "paddle" for the names and axes of PyTorch and PaddlePaddle; else Keras' axes, and "slots"
-            for names `layer/0`, `layer/1`, "variables" for names `layer/kernel`, "topological" for those of a Keras 2
-            file.
+        layout: "torch" or "paddle" for the names and axes of PyTorch or PaddlePaddle. The others have Keras' axes:
+            "slots" for names like `layer/0`, "variables" for names like `layer/kernel`, and "topological" for the names
+            of a Keras 2 file.
         layers: names of all layers, those without weights too, where the file tells them.
     """
 

@@ -13,12 +13,11 @@ class WeightRecord(NamedTuple):
     """One weight set.
 
     Attributes:
-        name: to be passed as `weights`, such as "timm/rexnet_100.nav_in1k", or "cifar10" for those that are part of the
-            package.
+        name: to be passed as `weights`, such as "timm/rexnet_100.nav_in1k", or "cifar10" for weights in the package.
         builder: name of the builder that takes it.
         arguments: dict of the builder's arguments that it fits. Those left out have their default.
-        urls: addresses of the file, tried in turn; `()` where the publisher has no direct link, or it is shipped.
-        file: name of the file; of shipped weights, below `saved_models`.
+        urls: addresses of the file, tried in turn. `()` if the publisher has no direct link, or the file is shipped.
+        file: name of the file. For shipped weights, its path below `saved_models`.
         format: "h5", "h5 in zip", "pth", "pth in zip", "pdparams" or "safetensors".
         size: int, bytes of the file, or None where the publisher does not say.
         digest: "sha256:...", "sha1:..." or "md5:...", perhaps its first digits only, or None where none is published.
@@ -27,7 +26,7 @@ class WeightRecord(NamedTuple):
         classes: int, width of the classifier.
         input_size: int, height and width that it was trained or evaluated at.
         preprocessing: how the trainers normalised pixels.
-        top1: float, published ImageNet top-1 accuracy in percent, or None; of shipped weights, that on their own data.
+        top1: float, published ImageNet top-1 accuracy in percent, or None. For shipped weights, on their own data.
         top1_source: str, where it was published, or None.
         page: address that describes the weights.
         imagenet: bool, whether `weights="imagenet"` means this set.
@@ -35,7 +34,7 @@ class WeightRecord(NamedTuple):
         unverified: what could not be checked against the publisher: names of attributes, or "reachable" for the host
             and "layout" for the names inside the file.
         wrong_digest: the digest of a file that the address was seen to serve in place of this one, or None.
-        labels: names of the classes of shipped weights, else `()`: those of ImageNet.
+        labels: names of the classes of shipped weights. Others have `()`, which means ImageNet's classes.
     """
 
     name: str
@@ -66,7 +65,7 @@ class WeightRecord(NamedTuple):
 
     @property
     def by_name(self):
-        """Whether its name is enough; else the user has to get the file."""
+        """Whether its name is enough. Otherwise the user has to get the file."""
         return self.shipped or bool(self.urls)
 
     @property
