@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from keras_lightnets.data.annotations import open_annotated, targets
+from keras_lightnets.data.annotations import open_annotated, targets, training_batches
+from keras_lightnets.detection.loss import UNCLEAR
 from keras_lightnets.errors import UserError
+from keras_lightnets.training.config import make_config
 from tests.annotated import scenes, write_coco, write_masks, write_voc, write_yolo
 
 WRITERS = {"coco": write_coco, "voc": write_voc, "yolo": write_yolo, "masks": write_masks}
@@ -216,6 +218,9 @@ def test_crowds_and_difficult_objects_are_marked(photos, tmp_path):
         )
         areas = np.concatenate([target["areas"] for target in found])
         assert (7.5 in areas) == (name == "coco")
+        config = make_config({"model": "MicroNetM0", "size": 32, "batch_size": 10, "crop_area": 1.0})
+        ((_, truth),) = training_batches(data.splits["train"], "detect", config).take(1).as_numpy_iterator()
+        assert (truth["labels"] == UNCLEAR).sum() == 1
 
 
 def test_pixels_that_do_not_count_and_images_without_a_mask(photos, tmp_path):

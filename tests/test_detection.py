@@ -14,7 +14,7 @@ import keras_lightnets as kl
 from keras_lightnets.detection import Anchors, DetectionLoss, average_precision, decoding, ssdlite
 from keras_lightnets.detection.anchors import anchor_sizes
 from keras_lightnets.detection.boxes import encode, overlaps
-from keras_lightnets.detection.loss import match
+from keras_lightnets.detection.loss import UNCLEAR, match
 from keras_lightnets.errors import UserError
 from tests import detection_run
 from tools.scenes import CLASSES, GRIDS, OBJECTS, SIZE, seeded_outputs
@@ -124,6 +124,21 @@ def test_nothing_to_find(torchvision, boxes):
     first = {name: array[:1] for name, array in half.items()}
     alone = float(DetectionLoss(anchors, IMAGE)(first, {name: array[:1] for name, array in outputs.items()}))
     assert float(DetectionLoss(anchors, IMAGE)(half, outputs)) == pytest.approx(alone, rel=1e-5)
+
+
+def test_crowds_are_neither_object_nor_background():
+    anchors = np.array([[0.2, 0.2, 0.2, 0.2], [0.7, 0.7, 0.2, 0.2], [0.2, 0.7, 0.2, 0.2]], "float32")
+    # The second anchor lies by more than half in the second box.
+    boxes = [[[0.1, 0.1, 0.3, 0.3], [0.4, 0.69, 1.0, 1.0]]]
+
+    def loss(label, hard):
+        logits = np.zeros((1, 3, 3), "float32")
+        logits[0, hard, 1] = 5.0
+        outputs = {"boxes": np.zeros((1, 3, 4), "float32"), "classes": logits}
+        return float(DetectionLoss(anchors, IMAGE)(objects(boxes, [[0, label]]), outputs))
+
+    assert loss(-1, hard=1) - loss(UNCLEAR, hard=1) == pytest.approx(np.log(2 + np.exp(5)))
+    assert loss(-1, hard=2) - loss(UNCLEAR, hard=2) == pytest.approx(np.log(3))
 
 
 def test_perfect_outputs_are_the_objects(torchvision):

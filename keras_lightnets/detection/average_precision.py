@@ -71,7 +71,7 @@ class COCOMeanAP(keras.metrics.Metric):
 
         Args:
             y_true: dict of `"boxes"`, float `(batch, objects, 4)`, "rel_yxyx", and `"labels"`, int
-                `(batch, objects)`, -1 for padding. May also have `"crowd"`, bool `(batch, objects)`: objects that
+                `(batch, objects)`, negative for padding. May also have `"crowd"`, bool `(batch, objects)`: objects that
                 count neither as found nor as missed; `"sizes"`, `(batch, 2)`, height and width of the
                 images in pixels, for the figures by size; and `"areas"`, `(batch, objects)`, in square pixels, which
                 take the place of the areas of the boxes there.
@@ -97,7 +97,7 @@ class COCOMeanAP(keras.metrics.Metric):
             self._add({k: v[image] for k, v in y_true.items()}, {k: v[image] for k, v in detections.items()})
 
     def _add(self, objects, detections):
-        for label in set(objects["labels"].tolist() + detections["labels"].tolist()) - {-1}:
+        for label in filter(lambda label: label >= 0, {*objects["labels"].tolist(), *detections["labels"].tolist()}):
             real, found = objects["labels"] == label, detections["labels"] == label
             crowd, areas = objects["crowd"][real].astype(bool), objects["areas"][real]
             order = np.argsort(-detections["scores"][found], kind="stable")[:_MOST]

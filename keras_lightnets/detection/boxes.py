@@ -36,6 +36,22 @@ def decode(codes, anchors):
     )
 
 
+def shares_inside(anchors, boxes):
+    """Returns which share of each anchor lies inside each box.
+
+    Args:
+        anchors: float array `(anchors, 4)`, as `Anchors.anchors`.
+        boxes: float tensor `(batch, objects, 4)`, "rel_yxyx".
+
+    Returns:
+        Float tensor `(batch, anchors, objects)`.
+    """
+    corners = keras.utils.bounding_boxes.convert_format(anchors, source="center_yxhw", target="yxyx")
+    corners, boxes = corners[None, :, None], ops.cast(boxes, "float32")[:, None]
+    sides = ops.minimum(corners[..., 2:], boxes[..., 2:]) - ops.maximum(corners[..., :2], boxes[..., :2])
+    return ops.prod(ops.relu(sides), axis=-1) / anchors[:, 2:].prod(axis=1)[:, None]
+
+
 def overlaps(boxes: np.ndarray, others: np.ndarray, crowd: np.ndarray | bool = False) -> np.ndarray:
     """Returns the intersection over union of every box with every other one.
 

@@ -22,8 +22,8 @@ class Detector(keras.Model):
 
         Args:
             x: images. Not used.
-            y: dict of `"boxes"`, float `(batch, objects, 4)`, "rel_yxyx", and `"labels"`, int `(batch, objects)`, -1
-                for padding.
+            y: dict of `"boxes"`, float `(batch, objects, 4)`, "rel_yxyx", and `"labels"`, int `(batch, objects)`: -1
+                for padding, -2 for crowds and difficult objects, which are neither learned nor taken for background.
             y_pred: the outputs of the model.
             sample_weight: None, or a weight for each image, `(batch,)`.
             training: bool. Not used.

@@ -4,8 +4,10 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_lightnets.detection.boxes import encode
+from keras_lightnets.detection.boxes import encode, shares_inside
 
+# The label of crowds and difficult objects.
+UNCLEAR = -2
 # An anchor that overlaps a box this much stands for its object.
 _THRESHOLD = 0.5
 _NEGATIVES = 3
@@ -19,7 +21,7 @@ def match(boxes, labels, anchors, image_shape):
 
     Args:
         boxes: float tensor `(batch, objects, 4)`, "rel_yxyx".
-        labels: int tensor `(batch, objects)`, -1 for padding.
+        labels: int tensor `(batch, objects)`, negative for what is no object to learn.
         anchors: float array `(anchors, 4)`, as `Anchors.anchors`.
         image_shape: tuple `(height, width, channels)`.
 
@@ -51,7 +53,8 @@ class DetectionLoss(keras.losses.Loss):
 
     Both are summed over the anchors that count and divided by the number of anchors with objects in the batch. The
     classes count for the anchors with objects and, image by image, for three times as many of the background: those
-    that the detector finds hardest. An image without objects adds nothing.
+    that the detector finds hardest. An image without objects adds nothing. Anchors that lie by half inside a crowd or a
+    difficult object are no background: they count as objects or not at all.
 
     Args:
         anchors: float array `(anchors, 4)`, as `Anchors.anchors`.
@@ -76,20 +79,26 @@ class DetectionLoss(keras.losses.Loss):
         """Returns the loss of each image, `(batch,)`, scaled so that the mean is the loss of the batch."""
         boxes, classes = match(y_true["boxes"], y_true["labels"], self.anchors, self.image_shape)
         positive = classes > 0
+        background = ops.logical_not(ops.logical_or(positive, _unclear(y_true, self.anchors)))
         # Huber's loss is a mean over the four codes.
         box = 4 * keras.losses.huber(encode(boxes, self.anchors), y_pred["boxes"])
         box = ops.sum(ops.where(positive, box, 0.0), axis=1)
         cross_entropy = ops.sparse_categorical_crossentropy(classes, y_pred["classes"], from_logits=True)
-        counts = ops.logical_or(positive, _hard(ops.stop_gradient(cross_entropy), positive))
+        most = _NEGATIVES * ops.sum(ops.cast(positive, "int32"), axis=1, keepdims=True)
+        counts = ops.logical_or(positive, _hard(ops.stop_gradient(cross_entropy), background, most))
         cross_entropy = ops.sum(ops.where(counts, cross_entropy, 0.0), axis=1)
         positives = ops.mean(ops.sum(ops.cast(positive, box.dtype), axis=1))
         # Without any object in the batch both sums are zero.
         return (box + cross_entropy) / ops.where(positives > 0, positives, 1.0)
 
 
-def _hard(losses, positive):
-    """Tells which anchors of the background count: three for every positive one, the largest losses."""
-    losses = ops.where(positive, -1.0, losses)
-    rank = ops.argsort(ops.argsort(-losses, axis=1), axis=1)
-    most = _NEGATIVES * ops.sum(ops.cast(positive, rank.dtype), axis=1, keepdims=True)
-    return rank < most
+def _unclear(y_true, anchors):
+    """Tells which anchors lie by half or more inside a crowd or a difficult object."""
+    ignored = ops.cast(y_true["labels"], "int32")[:, None] == UNCLEAR
+    return ops.any(ops.logical_and(ignored, shares_inside(anchors, y_true["boxes"]) >= _THRESHOLD), axis=2)
+
+
+def _hard(losses, background, most):
+    """Tells which anchors of the background count: those with the largest losses, at most so many in each image."""
+    rank = ops.argsort(ops.argsort(-ops.where(background, losses, -1.0), axis=1), axis=1)
+    return ops.logical_and(background, ops.cast(rank, "int32") < most)

@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 
 from keras_lightnets.errors import UserError
-from tests.fuzz.samples import checksums_hold, tiny_network
+from tests.fuzz.samples import checksums_hold, png_is_whole, tiny_network
 from tests.fuzz.target import Target, expect
 
 # Images.
@@ -79,19 +79,7 @@ def _check_image(path):
     expect(pixels.dtype == np.uint8 and pixels.ndim == 3 and pixels.shape[2] == 3, f"{pixels.dtype} {pixels.shape}")
     expect(np.array_equal(pixels, shown), "training sees other pixels")
     if path.suffix == ".png":
-        expect(_png_is_whole(content), "a PNG with a wrong checksum was read")
-
-
-def _png_is_whole(content):
-    """Whether every chunk that decides the pixels has its checksum."""
-    start, kind = 8, b""
-    while start < len(content) and kind != b"IEND":
-        size, kind = int.from_bytes(content[start : start + 4]), content[start + 4 : start + 8]
-        body, checksum = content[start + 4 : start + 8 + size], content[start + 8 + size : start + 12 + size]
-        if kind in (b"IHDR", b"PLTE", b"IDAT") and zlib.crc32(body).to_bytes(4) != checksum:
-            return False
-        start += 12 + size
-    return True
+        expect(png_is_whole(content), "a PNG with a wrong checksum was read")
 
 
 # Weights.

@@ -23,6 +23,10 @@ _ODD_VALUES = (
     *([], [[]], [None], [0] * 1000, {}, {"a": {}}, {"class_name": "Lambda", "config": {}}),
     *_ODD_TOML,
 )
+_ODD_WORDS = (
+    *("nan", "-inf", "1e999", "-1", "0", "1", "0.5", "1e-300", "2.0000001", "9" * 30, "1_0", "\u0663", "x", "../x"),
+    *("a" * 5000, "\x00", "\ud800", "\u2028", "</annotation>", "<object>", "<name/>", "&b;", "<!--", "#"),
+)
 _ODD_ATTRIBUTES = ("", "x", b"\xff", 5, np.float32("nan"), [1, 2], ["a", "b"], np.bool_(True))
 _EXTREMES = (0, 1, 0x7F, 0x80, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, 2**63 - 1, 2**64 - 1)
 _MOST = 1 << 20
@@ -114,6 +118,22 @@ def json_value(content, random):
         parent[key] = random.choice(_ODD_VALUES)
     text = "[" * 100_000 if random.random() < 0.01 else json.dumps(root[0])
     return text.encode("utf-8", "surrogatepass")
+
+
+def word(content, random):
+    """Replaces, removes or repeats a word of a text or of XML, or an element."""
+    words = re.split(r"(\s+|<[^>]*>)", content.decode())
+    place = random.choice([place for place, text in enumerate(words) if text.strip()] or [0])
+    deed = random.randrange(8)
+    if deed == 0:
+        words[place] = ""
+    elif deed == 1:
+        words[place] *= 2
+    elif deed == 2:
+        words[place] = random.choice(words)
+    else:
+        words[place] = random.choice(_ODD_WORDS)
+    return "".join(words).encode("utf-8", "surrogatepass")
 
 
 def toml_value(content, random):
@@ -252,4 +272,7 @@ _BY_SUFFIX = {
     "pth": zip_member,
     "safetensors": safetensors_header,
     "toml": toml_value,
+    "txt": word,
+    "xml": word,
+    "yaml": word,
 }

@@ -1,5 +1,5 @@
 """Every kind of input that is damaged, by name."""
 
-from tests.fuzz import files, settings
+from tests.fuzz import annotations, files, settings
 
-TARGETS = {**files.TARGETS, **settings.TARGETS}
+TARGETS = {**files.TARGETS, **settings.TARGETS, **annotations.TARGETS}

@@ -14,7 +14,8 @@
 ...     # doctest: +SKIP
 
 An image is shown whole, scaled to the square that the network takes; boxes are relative to it. Crowds and difficult
-objects, which `evaluation_batches` leaves out, are among the `targets`, with the sizes of the images, for `COCOMeanAP`.
+objects have the label -2, which is neither an object nor background. The `targets` have their classes and the sizes of
+the images, for `COCOMeanAP`.
 
 One format is one file here: `find` tells whether a folder has it, `read` makes an `Annotated` of each image.
 """

@@ -39,7 +39,8 @@ def training_batches(source, task, config, first_step=0, pipelines=1, pipeline=0
         A `tf.data.Dataset` of pairs of float32 images `(batch, size, size, 3)`, as the network takes them, and
 
         * boxes: a dict of `"boxes"`, float32 `(batch, n, 4)`, "rel_yxyx", and `"labels"`, int64 `(batch, n)`, -1
-          for padding. `n` is a multiple of 16, so that few shapes have to be compiled.
+          for padding and -2 for crowds and difficult objects. `n` is a multiple of 16, so that few shapes have to be
+          compiled.
         * or masks: int32 `(batch, size, size)`, 255 where pixels do not count.
 
     Raises:
@@ -90,7 +91,7 @@ def evaluation_batches(source, task, evaluation, pipelines=1, pipeline=0, batch_
         batch_size: Defaults to None.
 
     Returns:
-        A `tf.data.Dataset` of pairs as those of `training_batches`. Crowds and difficult objects are left out.
+        A `tf.data.Dataset` of pairs as those of `training_batches`.
     """
     form, size = FORMS[task], evaluation.size
 

@@ -3,6 +3,7 @@
 import tensorflow as tf
 
 from keras_lightnets.data.annotations.masks import IGNORED
+from keras_lightnets.detection.loss import UNCLEAR
 
 # The number of boxes of a batch is rounded up to a multiple.
 _MULTIPLE = 16
@@ -24,13 +25,17 @@ class Boxes:
 
     @staticmethod
     def part(target, window, size):
-        """Returns the target in a window of the image; crowds and difficult objects are left out."""
+        """Returns the target in a window of the image; crowds and difficult objects have the label `UNCLEAR`."""
         top, left, height, width = tf.unstack(tf.cast(window, tf.float32))
         whole = tf.cast(tf.tile(target["size"], [2]), tf.float32)
         boxes = (target["boxes"] * whole - tf.stack([top, left, top, left])) / tf.stack([height, width, height, width])
         centres = (boxes[:, :2] + boxes[:, 2:]) / 2
-        kept = tf.reduce_all((centres > 0) & (centres < 1), axis=1) & ~target["ignored"]
-        return {"boxes": tf.clip_by_value(boxes, 0, 1)[kept], "labels": target["labels"][kept]}
+        kept = tf.reduce_all((centres > 0) & (centres < 1), axis=1)
+        labels = tf.where(target["ignored"], tf.constant(UNCLEAR, tf.int64), target["labels"])
+        # Of a crowd every part counts.
+        boxes = tf.clip_by_value(boxes, 0, 1)
+        kept |= target["ignored"] & tf.reduce_all(boxes[:, 2:] > boxes[:, :2], axis=1)
+        return {"boxes": boxes[kept], "labels": labels[kept]}
 
     @staticmethod
     def flipped(target, layer, flips):
