@@ -125,13 +125,14 @@ def bottleneck_net_cost(
     """Counts a `BottleneckNet` without building it. Thousands a second.
 
     Args:
-        channels: as in `BottleneckNet`, which has the other arguments and defaults too; `activation` costs nothing.
+        channels: as in `BottleneckNet`, which has the other arguments and defaults too. `activation` costs nothing.
 
     Returns:
         A `Cost`: multiply-adds of the convolutions and the classifier, and trainable parameters.
 
     Raises:
-        UserError: as in `BottleneckNet`; ValueError: if the input is not square.
+        UserError: as in `BottleneckNet`.
+        ValueError: if the input is not square.
 
     Example:
 

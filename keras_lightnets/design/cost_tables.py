@@ -22,7 +22,7 @@ class Cell(NamedTuple):
 
 
 class CheckedRow(NamedTuple):
-    """One line of a table; `why` explains what differs."""
+    """One line of a table. `why` explains what differs."""
 
     name: str
     cells: tuple[Cell, ...]

@@ -12,15 +12,15 @@ class Cost(NamedTuple):
 
 
 def convolution(side: int, kernel: int, channels: int, filters: int, groups: int = 1) -> Cost:
-    """A convolution to `side` x `side` pixels: K * K * M / G * N * F * F (MobileNet, equation 2; ShuffleNet, 3.1).
+    """A convolution to `side` x `side` pixels: K * K * M / G * N * F * F (MobileNet, equation 2, and ShuffleNet, 3.1).
 
     Args:
         side: int, height and width F of the output.
         kernel: int, height and width K of the kernel.
         channels: int, channels M of the input.
         filters: int, channels N of the output.
-        groups: int, groups G, each of which sees its own channels only; M groups are a depthwise convolution.
-            Defaults to 1.
+        groups: int, groups G, each of which sees its own channels only. With M groups, it is a depthwise
+            convolution. Defaults to 1.
 
     Returns:
         A `Cost`.

@@ -50,11 +50,14 @@ def rank_study(
         console: `rich.console.Console` to show the progress on. Defaults to None: silence.
 
     Returns:
-        A dict, as in `ranks.json`: "settings"; "curves", a list of dicts with "layer", "nonlinearity", "ratio", "rank",
-        the mean over networks of the rank over the output channels, "std" over networks, and "published", None where
-        the paper's figure was not read; and "agreement" for each layer: "deviation", the mean distance from the
-        published values, and "order", the mean over ratios below 1 of the rank correlation between the nonlinearities
-        here and there.
+        A dict, as in `ranks.json`:
+
+        * "settings".
+        * "curves", a list of dicts with "layer", "nonlinearity", "ratio", "rank", "std" and "published". "rank" is the
+          mean over networks of the rank over the output channels, and "std" its spread over networks. "published" is
+          None if the paper's figure was not read.
+        * "agreement", a dict for each layer. "deviation" is the mean distance from the published values. "order" is the
+          mean rank correlation between the nonlinearities here and there, over ratios below 1.
 
     Raises:
         UserError: for a layer, nonlinearity or ratio that does not exist, or choices that contradict each other.

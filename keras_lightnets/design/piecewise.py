@@ -2,7 +2,7 @@
 
 Block i of d has c_i = a * f(i) + b channels, where f rises from 0 to 1. Between knots at any of the blocks, f is a
 straight line, which may be flat. Straight lines, staircases and late jumps are all of this form. Knots, rises and b are
-drawn; a is as large as the limits allow, so that candidates differ in their shape and not in their cost.
+drawn. a is as large as the limits allow, so that candidates differ in their shape and not in their cost.
 """
 
 from typing import NamedTuple
@@ -19,7 +19,7 @@ _ATTEMPTS = 200
 
 
 class Shape(NamedTuple):
-    """One function of the block: rise of f up to each block but the first, None between two knots; and b."""
+    """One function of the block: b, and the rise of f up to each block but the first, None between two knots."""
 
     rises: tuple
     base: int
@@ -69,7 +69,7 @@ class Space:
         return bottleneck_net_cost(channels, **self._network)
 
     def channels(self, shape):
-        """Returns the channels of the widest network of a `Shape` within the limits; None if it uses too little."""
+        """Returns the channels of the widest network of a `Shape` within the limits. None if it uses too little."""
         heights = shape.heights()
 
         def widths(scale):

@@ -28,7 +28,7 @@ _CHOICES = {
 
 @dataclass(frozen=True)
 class RankChoices:
-    """What the paper leaves open; of what was tried the defaults come near to its curves (docs/design.md).
+    """What the paper leaves open. Of what was tried, the defaults come near to its curves (docs/design.md).
 
     Attributes:
         inputs: "uniform" in [0, 1], as after a ReLU6 that is never reached, or "normal". Defaults to "uniform".
@@ -36,11 +36,11 @@ class RankChoices:
         norm: "identity", as of batch normalisation that has seen no image, or "batch", by the statistics of the
             features. Defaults to "identity".
         channels: smallest and largest number of output channels, drawn evenly. Defaults to (10, 100).
-        samples: int, number N of input vectors; with `side` > 1, of images. Defaults to 256.
+        samples: int, number N of input vectors, or of images with `side` > 1. Defaults to 256.
         side: int, height and width of the images. Defaults to 1: a 3x3 kernel acts by its middle alone, as the paper's
             linear curves have it.
-        expansion: int, of the inverted bottlenecks. Defaults to 2; with MobileNetV2's 6 they reach full rank far before
-            the paper's.
+        expansion: int, of the inverted bottlenecks. With MobileNetV2's 6 they reach full rank far before the paper's.
+            Defaults to 2.
         dtype: "float32" or "float64". Defaults to "float32".
         tolerance: float, share of the largest singular value above which one counts. Defaults to None: the longer
             side of the matrix times the precision of `dtype`.

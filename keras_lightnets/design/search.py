@@ -36,9 +36,9 @@ def channel_search(
     """Searches for the channels of a `BottleneckNet` under limits of cost.
 
     Channels are a piecewise-linear function of the block. Each candidate is as wide as the limits allow, and is
-    trained from several seeds. The mean accuracy on held-out training images ranks it. A search that was killed goes
-    on when it is started again, and ends with the same ranking; with more `candidates` it goes on from there. Processes
-    are started afresh: call this below `if __name__ == "__main__":`.
+    trained from several seeds. The mean accuracy on held-out training images ranks it. A search that was
+    killed continues when it is started again, and ends with the same ranking. With more `candidates`, it trains the
+    additional ones. Processes are started afresh: call this below `if __name__ == "__main__":`.
 
     Args:
         output: str or Path of the folder to write: `search.json`, `candidates.csv`, `groups.md`, `channels.png`, and
@@ -59,18 +59,22 @@ def channel_search(
             `stem`, `features`.
 
     Returns:
-        The report, a dict, as written to `search.json`: "settings"; "candidates", the best first, each with
-        "channels", "accuracy", "std" over seeds, "nuclear_norm", "params", "madds" and "bend", the root-mean-square
-        distance of its channels from the nearest straight line as a share of their mean; "groups", the top, middle and
-        bottom 10 %; "spread"; "correlations" by rank of the accuracy with the other numbers; and "best", the builder
-        call of the winner.
+        The report, a dict, as written to `search.json`:
+
+        * "settings" and "spread".
+        * "candidates", the best first, each with "channels", "accuracy", "std" over seeds, "nuclear_norm", "params",
+          "madds" and "bend". "bend" is the root-mean-square distance of the channels from the nearest straight line, as
+          a share of their mean.
+        * "groups", the top, middle and bottom 10 %.
+        * "correlations" by rank of the accuracy with the other numbers.
+        * "best", the builder call of the winner.
 
     Raises:
         UserError: for limits that no network meets, settings that contradict the folder, or data that cannot be read.
 
     Reference:
         Han et al., Rethinking Channel Dimensions for Efficient Model Design, CVPR 2021. How its networks are drawn and
-        trained is not published; here both are arguments.
+        trained is not published. Here both are arguments.
 
     Example:
 

@@ -62,7 +62,7 @@ class Trials:
         """Trains the networks that are not trained yet.
 
         Args:
-            networks: dict from a name to the arguments of `BottleneckNet` but those of `image`.
+            networks: dict from a name to the arguments of `BottleneckNet`, without the arguments in `image`.
             workers: int, number of processes, each with its share of the processor cores, or None: one a core.
             console: `rich.console.Console` for a progress bar, or None.
 

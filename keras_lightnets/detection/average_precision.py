@@ -44,7 +44,7 @@ class COCOMeanAP(keras.metrics.Metric):
         name: str. Defaults to "AP".
 
     Reference:
-        Lin et al., Microsoft COCO: Common Objects in Context, ECCV 2014; github.com/cocodataset/cocoapi.
+        Lin et al., Microsoft COCO: Common Objects in Context, ECCV 2014, and github.com/cocodataset/cocoapi.
 
     Example:
 
@@ -72,9 +72,9 @@ class COCOMeanAP(keras.metrics.Metric):
         Args:
             y_true: dict of `"boxes"`, float `(batch, objects, 4)`, "rel_yxyx", and `"labels"`, int
                 `(batch, objects)`, negative for padding. May also have `"crowd"`, bool `(batch, objects)`: objects that
-                count neither as found nor as missed; `"sizes"`, `(batch, 2)`, height and width of the
-                images in pixels, for the figures by size; and `"areas"`, `(batch, objects)`, in square pixels, which
-                take the place of the areas of the boxes there.
+                count neither as found nor as missed. `"sizes"`, `(batch, 2)`, are height and width of the images in
+                pixels, for the figures by size. `"areas"`, `(batch, objects)`, in square pixels, replace the areas of
+                the boxes there.
             detections: dict of `"boxes"`, `"labels"` and `"scores"`, as `decode_detections` returns.
 
         Raises:
@@ -114,15 +114,16 @@ class COCOMeanAP(keras.metrics.Metric):
                 self._found.setdefault((name, label), []).append(image)
 
     def result(self) -> float:
-        """Returns AP between 0 and 1; NaN if there are no objects."""
+        """Returns AP between 0 and 1. NaN if there are no objects."""
         return self.summary()["AP"]
 
     def summary(self) -> dict:
         """Returns every figure, between 0 and 1, and NaN where there are no objects.
 
         Returns:
-            Dict of `"AP"`, `"AP50"` and `"AP75"`, floats; `"per_class"`, a list of AP; and where every batch had
-            `"sizes"`, `"AP_small"`, `"AP_medium"` and `"AP_large"`: objects below 32x32, up to 96x96 pixels, and above.
+            Dict of the floats `"AP"`, `"AP50"` and `"AP75"`, and of `"per_class"`, a list of AP. If every batch had
+            `"sizes"`, also `"AP_small"`, `"AP_medium"` and `"AP_large"`: objects below 32x32, up to 96x96 pixels, and
+            above.
         """
         precisions = self.precisions()
         sizes = [name for name in _AREAS if name != "AP"] if self._sized else []
@@ -137,7 +138,7 @@ class COCOMeanAP(keras.metrics.Metric):
 
         Returns:
             Float array `(classes, 10, 101)` for intersections over union of 0.5, 0.55 to 0.95 and recalls of 0, 0.01 to
-            1; NaN where a class has no objects.
+            1. NaN where a class has no objects.
         """
         return self._precisions("AP")
 
@@ -179,7 +180,7 @@ def _assign(overlap, ignored, crowd):
 
 
 def _precisions(images):
-    """Returns the precision of one class by threshold and recall, `(10, 101)`; NaN if it has no objects."""
+    """Returns the precision of one class by threshold and recall, `(10, 101)`. NaN if it has no objects."""
     objects = sum(image.objects for image in images)
     if not objects:
         return np.full((len(_THRESHOLDS), len(_RECALLS)), np.nan)

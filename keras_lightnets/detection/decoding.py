@@ -20,7 +20,7 @@ def decode_detections(outputs: dict, anchors: np.ndarray, score: float = 0.3, io
         anchors: float array `(anchors, 4)`: `Detector.anchors`.
         score: boxes with a higher probability count. Defaults to 0.3. Average precision needs about 0.001.
         iou: intersection over union from which on two boxes show the same object. Defaults to 0.55.
-        most: int, how many boxes to return of one image; as many are considered of each class. Defaults to 100.
+        most: int, how many boxes to return of one image. As many are considered of each class. Defaults to 100.
 
     Returns:
         A dict of arrays, highest score first: `"boxes"` `(batch, most, 4)`, "rel_yxyx" and inside the image, `"labels"`

@@ -56,7 +56,7 @@ def SSDLite(
         classes: int, number of classes without the background.
         widths: ints, channels of the extra layers. A quarter of the default suits the smallest backbones, on which the
             head else has most of the parameters. Defaults to `(512, 256, 256, 128)`.
-        anchors: "paper": 3 on each pixel of the first map and 6 on the others; "torchvision": 6 on every map; or your
+        anchors: "paper" (3 on each pixel of the first map and 6 on the others), "torchvision" (6 on every map), or your
             own: for each map (two, and one for each width) a list of `(height, width)`, relative to the image. Defaults
             to None: "torchvision" with weights of torchvision, else "paper".
         weights: path of the weights of a whole detector. The file comes from a detector of this function, `.weights.h5`
@@ -67,16 +67,16 @@ def SSDLite(
         name: str. Defaults to None: the name of the backbone and "_ssdlite".
 
     Returns:
-        A `Detector`, a functional `keras.Model`. It takes the pixels that the backbone takes, and returns a dict:
-        `"boxes"`, `(batch, anchors, 4)`, codes of y, x, height and width relative to the anchors, and `"classes"`,
-        `(batch, anchors, classes + 1)`, logits with the background first. `decode_detections` makes boxes of them.
+        A `Detector`, a functional `keras.Model`. It takes the pixels that the backbone takes, and returns a dict.
+        `"boxes"`, `(batch, anchors, 4)`, has codes of y, x, height and width relative to the anchors. `"classes"`,
+        `(batch, anchors, classes + 1)`, has logits with the background first. `decode_detections` makes boxes of them.
 
     Raises:
-        UserError: for a backbone of unknown input size or without features of stride 16 and 32, arguments that do not
-            fit, or weights that cannot be read or do not fit.
+        UserError: for a backbone of unknown input size or without features of stride 16 and 32, or for arguments or
+            weights that do not fit.
 
     Reference:
-        Sandler et al., MobileNetV2: Inverted Residuals and Linear Bottlenecks, CVPR 2018, section 6.2; Liu et al., SSD:
+        Sandler et al., MobileNetV2: Inverted Residuals and Linear Bottlenecks, CVPR 2018, section 6.2. Liu et al., SSD:
         Single Shot MultiBox Detector, ECCV 2016.
 
     Example:

@@ -110,7 +110,7 @@ def _runtime():
 
 
 def open_server(folder, port=8000):
-    """Returns a server of a folder, for this machine only; `serve_forever` runs it.
+    """Returns a server of a folder, for this machine only. `serve_forever` runs it.
 
     Args:
         folder: str or Path.

@@ -26,8 +26,8 @@ def measure(detect, source, classes, evaluation):
         evaluation: `Evaluation`.
 
     Returns:
-        A `COCOMeanAP`; and for each image a pair: the number of objects missed and of wrong detections above a score of
-        0.3, and the detections.
+        A `COCOMeanAP`, and a list with a pair for each image. The first of the pair is the number of objects missed and
+        of wrong detections above a score of 0.3, the second the detections.
 
     Raises:
         UserError: names an image that cannot be read.

@@ -91,7 +91,7 @@ def draw_costs(rows, costs, label, path):
     """Draws accuracy against costs, and a line through the networks that no other beats.
 
     Args:
-        rows: list of dicts: "name", "family", "top1" in percent, perhaps "low" and "high", its range; and the costs.
+        rows: list of dicts of "name", "family", "top1" in percent, perhaps its range "low" and "high", and the costs.
         costs: names of costs, a panel each, among `COSTS`.
         label: str, what the accuracy is.
         path: str or Path of the PNG file to write.

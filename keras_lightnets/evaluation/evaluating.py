@@ -20,11 +20,11 @@ def evaluate(model, data, output, split="test", seed=0, holdout=0.0):
 
     Args:
         model: str or Path of a `.keras` or `.tflite` file that keras-lightnets wrote.
-        data: str, as in `open_data`, or in `open_annotated` for a detector or segmenter. Its classes must be those of
-            the model.
-        output: str or Path of the folder to write: `evaluation.json`, `classes.csv`, and pictures. They are
-            `confusion.png` of a classifier and of a segmenter's pixels, `precision_recall.png` of a detector, and for
-            both of them `worst.png`: the images where it errs most, as annotated and as found.
+        data: str, as in `open_data`, or in `open_annotated` for a detector or segmenter. The classes must be the
+            model's.
+        output: str or Path of the folder to write: `evaluation.json`, `classes.csv`, and pictures. A classifier has
+            `confusion.png`, a segmenter `confusion.png` of pixels, and a detector `precision_recall.png`. The last two
+            have `worst.png` too, the images where they err most, as annotated and as found.
         split: "train", "validation" or "test". Defaults to "test".
         seed: int, seed of the split of the run. Defaults to 0.
         holdout: float, share held out in the run. Defaults to 0.0.
@@ -33,9 +33,9 @@ def evaluate(model, data, output, split="test", seed=0, holdout=0.0):
         A dict with "model", "data", "split", "task", "images", the figures, and "classes", a list of dicts of the
         figures of each class. Figures are shares between 0 and 1, None where nothing can be measured.
 
-        * Classifiers: those of `summarize` and `class_table`.
-        * Detectors: those of `COCOMeanAP.summary`; "missed" and "wrong", the numbers of objects that nothing shows and
-          of detections that show none, at a score of 0.3.
+        * Classifiers: as in `summarize` and `class_table`.
+        * Detectors: as in `COCOMeanAP.summary`. "missed" counts the objects that no detection shows, and "wrong" the
+          detections that show no object, at a score of 0.3.
         * Segmenters: "mean_iou", "pixel_accuracy", and "IoU" of each class, at the size of the network's input.
 
     Raises:

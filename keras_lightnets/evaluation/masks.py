@@ -21,8 +21,9 @@ def measure(segment, source, classes, evaluation):
         evaluation: `Evaluation`.
 
     Returns:
-        The confusion matrix, counts of pixels `(classes, classes)`: rows are the right classes; and a dict from the
-        numbers of the worst images, worst first, to their class numbers, uint8 `(size, size)`.
+        The confusion matrix and a dict. The matrix has counts of pixels `(classes, classes)`. Its rows are the right
+        classes. The dict has the worst images, worst first: from their number to their class numbers, uint8
+        `(size, size)`.
 
     Raises:
         UserError: names an image that cannot be read.
@@ -50,7 +51,7 @@ def _confusion(mask, found, classes):
 
 
 def overlap_of(matrix):
-    """Returns the intersection over union of each class from a confusion matrix; NaN where a class is nowhere."""
+    """Returns the intersection over union of each class from a confusion matrix. NaN where a class is nowhere."""
     right = np.diag(matrix)
     union = matrix.sum(0) + matrix.sum(1) - right
     return np.divide(right, union, out=np.full(len(matrix), np.nan), where=union > 0)

@@ -32,9 +32,13 @@ def summarize(scores, labels):
         labels: int array `(n,)`, the right classes.
 
     Returns:
-        A dict: "images"; "top1" and "top5", shares of the images with the right class in first place and among the
-        first five; "loss", the mean cross-entropy in nats; "calibration_error", the expected calibration error with 15
-        bins of equal width (Guo et al., ICML 2017), the mean gap between confidence and accuracy.
+        A dict:
+
+        * "images", their number.
+        * "top1" and "top5", the shares of the images with the right class in first place and among the first five.
+        * "loss", the mean cross-entropy in nats.
+        * "calibration_error", the mean gap between confidence and accuracy: the expected calibration error with 15
+          bins of equal width (Guo et al., ICML 2017).
     """
     right = scores[np.arange(len(labels)), labels]
     # Equal scores count against the classifier.

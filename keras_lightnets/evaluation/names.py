@@ -10,7 +10,7 @@ _POINT = 4
 
 
 def name_points(axes, names, places):
-    """Writes names beside points; `place_names` gives them their room once the picture is complete.
+    """Writes names beside points. `place_names` gives them their room once the picture is complete.
 
     Args:
         axes: matplotlib `Axes`.

@@ -51,7 +51,7 @@ class ModelFile:
         path: Path.
         network: the `keras.Model` or `TFLiteModel`.
         task: "classify", "detect" or "segment".
-        classes: int, number of classes; None for a detector that gives whole detections.
+        classes: int, number of classes. None for a detector that gives whole detections.
 
     Raises:
         UserError: if the file does not exist, is damaged or of another kind, or holds another network.

@@ -40,8 +40,8 @@ def compare_costs(names: Sequence[str], output: str | os.PathLike, console: Cons
 
     Returns:
         A list of dicts in rising order of multiply-adds: "name", "family", "top1", "top1_source", "madds", "params",
-        "latency_ms", "size_bytes", and "pareto", the costs for which no other network of the list is both cheaper and
-        better.
+        "latency_ms", "size_bytes", and "pareto". "pareto" lists the costs for which no other network is both cheaper
+        and better.
 
     Raises:
         UserError: if a name fits no network with a published accuracy, matplotlib is missing, or a file cannot be

@@ -24,16 +24,16 @@ def predict(model, images, top=None, output=None):
             names of the images. Defaults to None: "predictions".
 
     Returns:
-        A list with a dict per image: "image", its path, and
+        A list with a dict per image. "image" is its path. The other items depend on the model:
 
-        * of a classifier "classes", pairs of name and score in falling order;
-        * of a detector "objects", a list of dicts in falling order of the score: "class", "score" and "box": left, top,
-          width and height in pixels of the image; and "picture", the path of the file written;
-        * of a segmenter "classes", pairs of name and share of the pixels in falling order; and "picture".
+        * Classifiers: "classes", pairs of name and score in falling order.
+        * Detectors: "objects", a list of dicts of "class", "score" and "box", in falling order of the score. A box is
+          left, top, width and height in pixels of the image. "picture" is the path of the file written.
+        * Segmenters: "classes", pairs of name and share of the pixels in falling order, and "picture".
 
     Raises:
-        UserError: if the model or an image cannot be read, the model carries no labels, a score is not finite, an
-            argument is for another kind of network, or a picture cannot be written.
+        UserError: if a file cannot be read or written, the model has no labels, a score is not finite, or an argument
+            is for another task.
     """
     file = ModelFile(model, tuple(NETWORKS))
     if file.task == "classify":
@@ -54,7 +54,7 @@ def predict(model, images, top=None, output=None):
 
 
 def classify(model, images, top=3):
-    """Names the likeliest classes of image files; arguments, results and errors are those of `predict`."""
+    """Names the likeliest classes of image files. Arguments, results and errors are as in `predict`."""
     return _classify(ModelFile(model), images, top)
 
 
@@ -98,7 +98,7 @@ def _segment(file, pixels, image):
 
 
 def _pictures(images, folder):
-    """Returns the path of the picture of each image; those of the same name are numbered."""
+    """Returns the path of the picture of each image. Pictures of the same name are numbered."""
     stems = [Path(image).stem for image in images]
     twice = {stem for stem, count in Counter(stems).items() if count > 1}
     return [

@@ -39,7 +39,7 @@ def agreement(found, expected):
 
     Returns:
         The share of the detections of both sides that the other side has too, and the largest difference of their
-        scores; None for both if there are no detections.
+        scores. Both are None if there are no detections.
     """
     same, differences = 0, [0.0]
     for image in range(len(expected["count"])):
@@ -76,7 +76,7 @@ def mean_iou(found, masks, classes):
 
     Args:
         found: int array `(n, height, width)`.
-        masks: int array `(n, height, width)`, the right ones; pixels of `IGNORED` do not count.
+        masks: int array `(n, height, width)`, the right ones. Pixels of `IGNORED` do not count.
         classes: int, number of classes.
     """
     metric = keras.metrics.MeanIoU(classes, ignore_class=IGNORED)

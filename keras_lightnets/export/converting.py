@@ -97,7 +97,7 @@ def _first_line(error):
 
 
 def _set_integers(converter, quantization, images, io, float_outputs):
-    """Sets what makes a converter quantise; without images the graph has the ranges."""
+    """Sets what makes a converter quantise. Without images, the graph has the ranges."""
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     if images is not None:
         converter.representative_dataset = lambda: ([image[None]] for image in images)

@@ -27,10 +27,10 @@ def classes_of(model):
 
 
 def deployed(model):
-    """Returns what is exported of a functional model: of a detector, probabilities; any other model as it is.
+    """Returns what is exported of a functional model: a detector with probabilities, and any other model as it is.
 
-    The file of a detector returns what MediaPipe and `decode_detections` take: box codes, `"boxes"`, and in the place
-    of the logits the probabilities of the classes, `"scores"`, without the background: class 0 is the first label.
+    The file of a detector returns what MediaPipe and `decode_detections` take: box codes, `"boxes"`, and the
+    probabilities of the classes, `"scores"`. The background is left out, so class 0 is the first label.
     """
     outputs = model.output
     if not isinstance(outputs, dict) or set(outputs) != {"boxes", "classes"} or anchors_of(model) is None:
@@ -45,11 +45,11 @@ def suppression(detections, anchors, name):
 
     Args:
         detections: bool, or a dict of some of these arguments.
-        anchors: those of the model, or None.
+        anchors: the anchors of the model, or None.
         name: str, name of the model.
 
     Raises:
-        UserError: if the model is no detector, or the arguments are not those of `decode_detections`.
+        UserError: if the model is no detector, or `decode_detections` has no such arguments.
     """
     if detections is False:
         return None

@@ -10,7 +10,7 @@ _ALIGNMENT = 16
 
 
 def read_model(content):
-    """Returns the bytes of a `.tflite` file as a `ModelT`, also those of buffers that lie behind the flatbuffer."""
+    """Returns the bytes of a `.tflite` file as a `ModelT`, with the buffers that lie behind the flatbuffer."""
     return flatbuffer_utils.read_model_from_bytearray(bytearray(content))
 
 
@@ -22,7 +22,7 @@ def write_model(model):
 
 
 class _AlignedBuffer(schema.BufferT):
-    """A buffer that is written where the schema wants it; the generated class aligns it to 4 bytes only."""
+    """A buffer that is written where the schema wants it. The generated class aligns it to 4 bytes only."""
 
     def Pack(self, builder):
         data = None if self.data is None else _aligned(builder, self.data)
@@ -36,9 +36,9 @@ def write_table(table, identifier):
     """Returns the bytes of a flatbuffer.
 
     Args:
-        table: dict from the number of a field to its value: a dict for a table, a str, a NumPy scalar for a number, a
-            NumPy array for numbers, bytes aligned to 16, or a list of dicts or of str. The type of a union is a field
-            of its own, before its value.
+        table: dict from the number of a field to its value. A table is a dict, a number a NumPy scalar, and numbers are
+            a NumPy array. A value may also be a str, bytes aligned to 16, or a list of dicts or of str. The type of a
+            union is a field of its own, before its value.
         identifier: bytes, four of them.
     """
     builder = flatbuffers.Builder(1024)

@@ -34,7 +34,7 @@ def head_of(model, output):
 
 
 def logits(scores, head):
-    """Returns the logits behind scores, those of a softmax up to a number that they share."""
+    """Returns the logits behind scores. Logits behind a softmax are found up to a number that they share."""
     if head is None:
         return scores
     least = _LEAST_PROBABILITY[head]
@@ -46,7 +46,7 @@ def logits(scores, head):
 
 
 def decisions(scores, head):
-    """Returns the numbers of the likeliest classes; for a single score, whether it speaks for class 1."""
+    """Returns the numbers of the likeliest classes. A single score says whether it is class 1."""
     if scores.shape[-1] == 1:
         return (scores[..., 0] > (0.5 if head == "sigmoid" else 0.0)).astype(int)
     return scores.argmax(-1)

@@ -23,18 +23,17 @@ def check_data(model, data):
 
     Args:
         model: functional `keras.Model` with one image input.
-        data: images in one of these forms: a float array `(n, height, width, channels)`; an iterable, such as a list,
-            a generator or a `tf.data.Dataset`, of such batches or of single images; or a function without arguments
-            that returns one. Each batch or image may be in a tuple with labels, in a list by itself, as TFLite's own
-            representative data sets have it, or in a dict under the name of the model's input or "image".
+        data: images as a float array `(n, height, width, channels)`, or an iterable of such batches or of single
+            images. Examples are a list, a generator and a `tf.data.Dataset`. A function without arguments may return
+            any of these. Each batch or image may be in a tuple with labels. It may also be in a list by itself, as in
+            TFLite's own representative data sets, or in a dict under the name of the model's input or "image".
 
     Returns:
         float32 array of up to 256 images.
 
     Raises:
-        UserError: if there are no images, they have another shape than the model's input or numbers that are not
-            finite, or lie in another range than those of the training, as if preprocessing had been forgotten or done
-            twice.
+        UserError: if there are no images, their shape does not fit, a number is not finite, or their range is not the
+            range of the training. The last happens if preprocessing was forgotten or done twice.
     """
     if isinstance(data, str | os.PathLike):
         raise UserError(

@@ -91,7 +91,7 @@ class TFLiteModel:
 
     @property
     def ends(self):
-        """The dtype, scale and zero point of the input and of each output, dicts; the scale of a float is 0."""
+        """The dtype, scale and zero point of the input and of each output, dicts. The scale of a float is 0."""
         details = (self._input, *self._outputs)
         return [
             {"dtype": np.dtype(end["dtype"]).name, **dict(zip(("scale", "zero"), end["quantization"], strict=True))}
@@ -100,7 +100,7 @@ class TFLiteModel:
 
     @property
     def operators(self):
-        """Names of the operators, those inside a delegate too; each `DELEGATE` is one partition."""
+        """Names of the operators, those inside a delegate too. Each `DELEGATE` is one partition."""
         # The public interface has no list of operators.
         return [operator["op_name"] for operator in self._interpreter._get_ops_details()]  # noqa: SLF001
 

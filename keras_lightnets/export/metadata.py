@@ -96,7 +96,7 @@ def metadata_of(path):
 
 
 def preprocessing_in(about, error):
-    """Returns the `Preprocessing` of a dict with "mean" and "std"; raises `error(reason)` if they are damaged."""
+    """Returns the `Preprocessing` of a dict with "mean" and "std". Raises `error(reason)` if they are damaged."""
     mean, std = about.get("mean"), about.get("std")
     for name, values in (("mean", mean), ("std", std)):
         if not isinstance(values, list | tuple) or len(values) != 3 or not all(map(_is_number, values)):
@@ -110,7 +110,7 @@ def with_raw_pixels(metadata, inside):
     """Returns the metadata of a file that takes raw pixels.
 
     Args:
-        metadata: dict of JSON values, of a file that takes normalised pixels; or None.
+        metadata: dict of JSON values of a file that takes normalised pixels, or None.
         inside: `Preprocessing`, what the file does with the pixels itself.
     """
     metadata = metadata or {}

@@ -21,7 +21,7 @@ def without_outliers(model, images):
         images: float array `(n, height, width, channels)`.
 
     Returns:
-        The array of the other images; all of them if the ordinary ones are less than half.
+        The array of the other images, or of all images if the ordinary ones are less than half.
     """
     maps = [*model.inputs, *(tensor for call in calls(model) for tensor in call.outputs)]
     largest = [ops.max(ops.abs(x), axis=range(1, len(x.shape))) for x in maps if len(x.shape) == 4]

@@ -49,7 +49,7 @@ def find_preprocessing(model, preprocessing=AUTO):
 
 
 def recorded(metadata):
-    """Returns the `Preprocessing` that the metadata of a file name, or None; a UserError if it is damaged."""
+    """Returns the `Preprocessing` that the metadata of a file name, or None. Damage is a UserError."""
     about = metadata.get("input") if isinstance(metadata, dict) else None
     if not isinstance(about, dict) or not {"mean", "std"} & set(about):
         return None

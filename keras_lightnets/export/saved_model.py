@@ -30,7 +30,7 @@ def to_saved_model(
 
     Args:
         model: a `keras.Model` with one image input. A model of mixed precision is exported in float32.
-        path: str or Path of the folder to write; must not exist.
+        path: str or Path of the folder to write. It must not exist.
         samples: float array `(n, height, width, channels)` to compare on. Defaults to None: 8 random images.
         labels: as in `verify`. Defaults to None.
         detections: as in `to_tflite`. Defaults to False.
@@ -39,8 +39,8 @@ def to_saved_model(
         A `Report`, also written as JSON beside the folder.
 
     Raises:
-        UserError: if `path` exists or cannot be written, samples or labels do not fit the model, a score is not finite,
-            the model is no detector and `detections` is given, or the SavedModel would differ from the model.
+        UserError: if `path` exists or cannot be written, samples, labels or `detections` do not fit the model, a score
+            is not finite, or the SavedModel would differ from the model.
 
     Example:
 

@@ -1,6 +1,6 @@
 """What a file says of its outputs, task by task, for MediaPipe's ObjectDetector, ImageSegmenter and ImageClassifier.
 
-Numbers of fields are those of MediaPipe's `object_detector_metadata_schema.fbs`, `image_segmenter_metadata_schema.fbs`
+The numbers of fields come from MediaPipe's `object_detector_metadata_schema.fbs`, `image_segmenter_metadata_schema.fbs`
 and `metadata_schema.fbs`, as in `tflite_metadata`. MediaPipe finds the outputs of a detector by their names.
 """
 

@@ -80,11 +80,10 @@ def to_tflite(
             The file of a `Detector` returns box codes and probabilities, `"boxes"` and `"scores"`: pass both as they
             are to `decode_detections`.
         path: str or Path ending in ".tflite". An existing file is replaced once the new one is whole.
-        quantization: None for float32; "float16" for half the size at the same speed; "dynamic" for int8 weights in
-            the classifier alone, smaller and faster; "int8" for int8 throughout, the smallest and
-            what accelerators and microcontrollers take; "int16x8" for int16 activations and int8 weights, nearly
-            exact, slow where no kernel is made for it. A model from `quantize_aware` is exported as "int8" only.
-            Defaults to None.
+        quantization: None for float32. "float16" has half the size at the same speed. "dynamic" has int8 weights in the
+            classifier alone, and is smaller and faster. "int8" is int8 throughout, the smallest, and what accelerators
+            and microcontrollers take. "int16x8" has int16 activations and int8 weights. It is nearly exact, and slow
+            where no kernel is made for it. A model from `quantize_aware` is exported as "int8" only. Defaults to None.
         representative_data: images as the model takes them, which calibrate "int8" and "int16x8". Both require them
             unless the model comes from `quantize_aware`. Pass a float array `(n, height, width, channels)`, a data set
             or list of batches or of single images, with labels or without, or TFLite's own form, a function that
@@ -97,26 +96,27 @@ def to_tflite(
         float_io: bool, the older name of `io="float32"`. Defaults to False.
         keep_float: names of layers that stay float32 in an "int8" file, such as the worst of
             `optimization.layer_errors`. Defaults to none.
-        detections: for a `Detector`: whether the file decodes its boxes and suppresses all but the best of each object,
+        detections: for a `Detector`, whether the file decodes its boxes and suppresses all but the best of each object,
             by operators that TFLite has built in. It then returns what `decode_detections` returns, in float32:
             `"boxes"` `(1, most, 4)`, `"classes"` `(1, most)`, `"scores"` `(1, most)` and `"count"` `(1,)`. True stands
-            for the defaults of `decode_detections`; a dict has some of its arguments, such as `{"score": 0.05}`.
+            for the defaults of `decode_detections`. A dict has some of its arguments, such as `{"score": 0.05}`.
             MediaPipe's ObjectDetector opens either file and gives the same detections. Defaults to False.
-        io: what an integer file takes and gives: "uint8", "int8", which microcontrollers take, or "float32"; "int16" or
-            "float32" for "int16x8". Defaults to None: "uint8", where raw pixels go in as they are, or "int16".
-        preprocessing: how the model wants its pixels: a `keras_lightnets.preprocessing.Preprocessing`, such as that of
-            a row of `list_models()`; None if the file shall take images as the model does. Defaults to "auto": what
+        io: what an integer file takes and gives: "uint8", "int8" or "float32". Microcontrollers take "int8". An
+            "int16x8" file takes "int16" or "float32". Defaults to None: "uint8", where raw pixels go in as they are, or
+            "int16".
+        preprocessing: how the model wants its pixels, a `keras_lightnets.preprocessing.Preprocessing`. The rows of
+            `list_models()` have one. With None, the file takes images as the model does. Defaults to "auto": what
             `metadata` says, else what the family of the network wants, else None.
 
     Returns:
         A `Report`, also written as JSON beside the file.
 
     Raises:
-        UserError: for an unknown `quantization`, or one that would change nothing; representative data, samples,
-            labels or metadata that are missing or do not fit the model; a path with another ending; an input of
-            unknown size; layers that TFLite or int8 cannot express, or that do not exist; scores that are not finite;
-            a file that would differ from the model, with the first layer that differs; or a file that cannot be
-            written.
+        UserError: for an unknown `quantization`, or one that would change nothing. For representative data, samples,
+            labels or metadata that are missing or do not fit the model. For a path with another ending, and an input
+            of unknown size. For layers that TFLite or int8 cannot express, and names of layers that do not exist. For
+            scores that are not finite, and a file that cannot be written. For a file that would differ from the model,
+            with the first layer that differs.
 
     Example:
 
@@ -201,7 +201,7 @@ class Exporter:
         return self._preprocessing not in (None, RAW)
 
     def write(self, path, quantization=None, metadata=None, keep_float=(), io=None, detections=False):
-        """Writes a file, runs it and compares it; the arguments and the `Report` are those of `to_tflite`."""
+        """Writes a file, runs it and compares it. The arguments and the `Report` are as in `to_tflite`."""
         path = Path(path)
         check_target(path)
         if metadata is not None:
@@ -292,7 +292,7 @@ class Exporter:
             check_layers(keep_float, [layer.name for layer in self.fused.layers], name)
 
     def _traced(self, graph, arithmetic):
-        """Returns the folder of the SavedModel of an inference graph, which is written once for that of the model."""
+        """Returns the folder of the SavedModel of an inference graph. The graph of the model is written once."""
         if graph is not self.fused:
             folder = tempfile.mkdtemp(dir=self._folder.name)
             trace(graph, arithmetic, folder)

@@ -1,6 +1,6 @@
 """TFLite metadata, which MediaPipe Tasks and the TFLite Task Library read, and the names of the tensors.
 
-Numbers of fields are those of tflite_support's `metadata_schema.fbs`. A tensor is described by a dict from them.
+The numbers of fields come from tflite_support's `metadata_schema.fbs`. A tensor is described by a dict from them.
 """
 
 import re
@@ -23,7 +23,7 @@ def image(preprocessing):
     """Describes the input of a file.
 
     Args:
-        preprocessing: `Preprocessing` that is left to the reader, `RAW` for raw pixels; or None where it is not known.
+        preprocessing: `Preprocessing` that is left to the reader, `RAW` for raw pixels, or None if it is not known.
     """
     table = {0: "image", 1: "RGB image", 3: _RGB_IMAGE}
     if preprocessing is None:

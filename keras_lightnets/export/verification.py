@@ -33,25 +33,25 @@ class Report:
 
     Attributes:
         path: str, the file or folder.
-        quantization: None, "float16", "dynamic", "int8" or "int16x8"; None for a SavedModel.
+        quantization: None, "float16", "dynamic", "int8" or "int16x8". None for a SavedModel.
         size_bytes: int, all files together.
         samples: int, number of images compared.
         max_abs_diff: float, largest difference of any output from the Keras model, under XNNPACK's kernels. It is
-            `max_score_diff` for a file with the suppression inside, whose other outputs are not those of the model.
-        top1_agreement: float or None, share of the images with the same likeliest class; of pixels, where each has
+            `max_score_diff` for a file with the suppression inside, whose other outputs the model does not have.
+        top1_agreement: float or None, share of the images with the same likeliest class, or of the pixels, if each has
             scores. With a single score, the class is whether it is above 0.5, or above 0 if the model ends in a logit.
             None where it would mean nothing: all images have the same scores, or the model has several outputs.
-        accuracy: float or None, share of right answers where labels were given; of pixels, for a segmenter.
+        accuracy: float or None, share of right predictions if labels were given. For a segmenter, of right pixels.
         average_precision: float or None, COCO's AP of a detector where boxes and labels were given.
         mean_iou: float or None, mean intersection over union of a segmenter where masks were given.
         detections_agreement: float or None, share of the detections that file and Keras model share: of the same class,
             with boxes whose intersection over union is at least 0.95. None for other models, or without detections.
         max_score_diff: float or None, the largest difference of the scores of these detections.
-        latency_ms: float or None, median time of one image on one thread; None for a SavedModel.
-        partitions: int or None, number of XNNPACK partitions; None for a SavedModel.
-        operators: number of operators outside and inside the delegate; None for a SavedModel.
-        io: str or None, the type of the input: "float32", "uint8", "int8" or "int16"; None for a SavedModel.
-        pixels: str or None, what the file takes: "0..255" for raw RGB pixels; None for what the Keras model takes.
+        latency_ms: float or None, median time of one image on one thread. None for a SavedModel.
+        partitions: int or None, number of XNNPACK partitions. None for a SavedModel.
+        operators: number of operators outside and inside the delegate. None for a SavedModel.
+        io: str or None, the type of the input: "float32", "uint8", "int8" or "int16". None for a SavedModel.
+        pixels: str or None, what the file takes: "0..255" for raw RGB pixels. None for what the Keras model takes.
         reference_kernels_diff: float or None, `max_abs_diff` of the first 8 images under TFLite's reference kernels.
             Integer files round otherwise from one runtime to the next: expect the larger of the two. None for others.
     """
@@ -96,7 +96,7 @@ def verify(
         model: the `keras.Model` that was exported.
         samples: float array `(n, height, width, channels)`, as the model takes them.
         labels: numbers of the right classes, for the accuracy: int array `(n,)` or `(n, 1)`, or one-hot
-            `(n, classes)`. For a segmenter, int array `(n, height, width)`, where 255 does not count; for a detector,
+            `(n, classes)`. For a segmenter, int array `(n, height, width)`, where 255 does not count. For a detector,
             dict of `"boxes"` and `"labels"`, as `COCOMeanAP` takes it. Defaults to None.
         quantization: what to write into the report. Defaults to None.
         detections: what the file was exported with. Defaults to False.
@@ -105,8 +105,8 @@ def verify(
         A `Report`.
 
     Raises:
-        UserError: if the file is not a model that can be run, it has other inputs or outputs than the model, samples
-            or labels do not fit the model, or a score is not finite.
+        UserError: if the file cannot be run, has other inputs or outputs than the model, samples or labels do not fit
+            the model, or a score is not finite.
 
     Example:
 
@@ -132,7 +132,7 @@ class Reference:
         model: the model, functional and in float32.
         samples: float32 array of the images.
         expected: list with the array of each output.
-        anchors: those of a detector, or None.
+        anchors: the anchors of a detector, or None.
 
     Raises:
         UserError: if samples or labels do not fit the model, or a score is not finite.
@@ -203,7 +203,7 @@ class Reference:
         return report, outputs
 
     def _largest_difference(self, outputs):
-        """The largest difference of the outputs for the first images from those of the model."""
+        """The largest difference from the model's outputs for the first images."""
         pairs = zip(outputs, self.expected, strict=True)
         return max(float(np.max(np.abs(ours - theirs[: len(ours)]))) for ours, theirs in pairs)
 

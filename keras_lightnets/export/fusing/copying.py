@@ -94,7 +94,7 @@ _OF_TRAINING = ("_initializer", "_regularizer", "_constraint")
 
 
 def is_copied(layer):
-    """Whether `copy_of` can copy a layer; otherwise the layer itself has to be used again."""
+    """Whether `copy_of` can copy a layer. Otherwise the layer itself has to be used again."""
     return type(layer) in _COPIED and not getattr(layer, "lora_enabled", False)
 
 

@@ -18,10 +18,10 @@ def fuse(model: keras.Model) -> keras.Model:
     are left out. The weights are folded in float64, so outputs agree to float32 rounding (2e-5 of the largest logit).
 
     A layer is fused only if its class is exactly one that is known. Any other layer is used as it is, with its state: a
-    subclass of a Keras layer, a layer of your own, a `Lambda`. Such a layer is shared with `model`; all other weights
+    subclass of a Keras layer, a layer of your own, a `Lambda`. Such a layer is shared with `model`. All other weights
     are copies. A model of mixed precision becomes a float32 model.
 
-    `to_tflite` converts the fused graph; call `fuse` yourself to look at it.
+    `to_tflite` converts the fused graph. Call `fuse` yourself to look at it.
 
     Args:
         model: `keras.Model`, channels last: functional, or `Sequential`, or subclassed and called before. It is not

@@ -17,7 +17,7 @@ class Node:
 
     @property
     def channels(self):
-        """Number of channels of the output; 0 if it is unknown, or the output is one number."""
+        """Number of channels of the output. 0 if it is unknown, or the output is one number."""
         return (self.shape[-1] or 0) if self.shape else 0
 
 
@@ -141,7 +141,7 @@ class Graph:
         self.outputs = outputs
 
     def consumers(self):
-        """Returns a dict from node to the nodes that read it; an output of the model also counts None."""
+        """Returns a dict from node to the nodes that read it. An output of the model also counts None."""
         consumers = {node: [] for node in self.nodes}
         for node in self.nodes:
             for source in node.inputs:
@@ -151,7 +151,7 @@ class Graph:
         return consumers
 
     def replace(self, old, *new):
-        """Puts the chain `new` in the place of `old`; without a chain, what `old` reads."""
+        """Puts the chain `new` in the place of `old`. Without a chain, puts what `old` reads there."""
         last = new[-1] if new else old.inputs[0]
         position = self.nodes.index(old)
         self.nodes[position : position + 1] = new

@@ -5,7 +5,7 @@ weights take their inputs in any order and can leave their outputs in any order,
 only renames channels. What remains to choose is the order in which each layer leaves its outputs. Going backwards,
 every tensor collects what its readers would like:
 
-* a grouped convolution reads its channels in their own order, so that each group finds its own together;
+* a grouped convolution reads its channels in their own order, so that each group finds its own together.
 * Dynamic Shift-Max wants its shift to be a rotation of all channels, by the same number of positions.
 """
 
@@ -136,7 +136,7 @@ def rotation(order, shift):
         shift: int array, the permutation of the channels.
 
     Returns:
-        The number of positions, and the order of the result, -1 wherever it is not `shift`; or `(None, None)` if every
+        The number of positions, and the order of the result, -1 wherever it is not `shift`. `(None, None)` if every
         rotation loses a channel.
     """
     wanted = np.where(order < 0, -2, shift[order])

@@ -70,7 +70,7 @@ def read_graph(model):
 
 
 def _parse(call, sources):
-    """Returns the nodes of a call, the last ones being its outputs; none for one that returns its input."""
+    """Returns the nodes of a call, the last ones being its outputs. A call that returns its input has none."""
     layer, shape = call.operation, tuple(call.outputs[0].shape)
     is_float = all(keras.backend.is_float_dtype(tensor.dtype) for tensor in (*call.inputs, *call.outputs))
     if call.is_plain and len(sources) == 1 and _is_identity(layer, call):
