@@ -125,6 +125,28 @@ def test_faults_of_sentences(text, count):
     assert len(english.faults(text)) == count
 
 
+DOCSTRING = '''
+def function(one, two):
+    """Does this; does that.
+
+    Args:
+        one: {first}
+        two: int, the second. It has words of its own.
+
+    Example:
+
+    >>> function(1); function(2)
+    """
+'''
+
+
+@pytest.mark.parametrize(("words", "lines"), [(10, [3]), (28, [3]), (31, [3, 6])])
+def test_faults_of_docstrings(words, lines, tmp_path):
+    path = tmp_path / "module.py"
+    path.write_text(DOCSTRING.replace("{first}", "word " * words))
+    assert [fault[0] for fault in english.faults_of(path)] == lines
+
+
 def test_output_is_written_below_its_commands(tmp_path):
     page = tmp_path / "page.md"
     blocks = [f"```bash\necho {word}\n```\n\n```text\nold\n```\n" for word in ("first", "second")]

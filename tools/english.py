@@ -1,14 +1,17 @@
-"""Holds the pages to short sentences: python -m tools.english [FILE ...].
+"""Holds pages and docstrings to short sentences: python -m tools.english [FILE ...].
 
-A sentence has at most 25 words and no semicolon. Code, tables, headings and addresses are not read.
+A sentence has at most 25 words on a page, 30 in a docstring, and no semicolon. Code, tables, headings and addresses are
+not read.
 """
 
+import ast
 import re
 import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-MOST_WORDS = 25
+# Ending of a file -> most words in a sentence.
+MOST_WORDS = {".md": 25, ".py": 30}
 # Pattern -> what a technical writer does instead.
 PHRASES = {
     r"\b(that|those) of\b": "repeat the noun",
@@ -32,6 +35,10 @@ _NO_PROSE = re.compile(r"^\s*(\||#|:::|<|!\[)|^ {4,}\w+: |^\s*$")
 _BULLET = re.compile(r"^\s*([-*+]|\d+\.)\s+")
 _END = re.compile(r"(?<=[.!?])[)*_\"]*\s+(?=[A-Z0-9`\"*_(\[])")
 _LINK = re.compile(r"!?\[([^\]]*)\]\([^)]*\)|<https?:[^>]*>")
+# Parts of a docstring: an example, the title of a section, and an item of a section.
+_EXAMPLE = re.compile(r"^ *>>> .*(\n.*\S.*)*", re.MULTILINE)
+_SECTION = re.compile(r"^ *\w+( \w+)?:$", re.MULTILINE)
+_ITEM = re.compile(r"^ +(?=[\w*`, ]+: )", re.MULTILINE)
 
 
 def paragraphs(text):
@@ -47,13 +54,21 @@ def paragraphs(text):
             words.append(_BULLET.sub("", line).strip())
 
 
+def docstrings(source):
+    """Yields `(line number, Markdown)` for every docstring of a Python file."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and (text := ast.get_docstring(node)):
+            text = _EXAMPLE.sub(lambda found: "\n" * found.group().count("\n"), text)
+            yield node.body[0].lineno, _ITEM.sub("- ", _SECTION.sub("", text))
+
+
 def sentences(prose):
     """Returns the sentences of a paragraph. A piece of code and an address count as one word."""
     plain = re.sub(r"`[^`]*`", "`code`", _LINK.sub(r"\1", prose))
     return _END.split(plain)
 
 
-def faults(text, most=MOST_WORDS):
+def faults(text, most=MOST_WORDS[".md"]):
     """Returns a list of `(line number, what is wrong)` of a Markdown text."""
     found = []
     for number, prose in paragraphs(text):
@@ -70,8 +85,15 @@ def faults(text, most=MOST_WORDS):
     return found
 
 
+def faults_of(path):
+    """Returns a list of `(line number, what is wrong)` of a page or of the docstrings of a Python file."""
+    text, most = path.read_text("utf-8"), MOST_WORDS[path.suffix]
+    texts = docstrings(text) if path.suffix == ".py" else [(1, text)]
+    return [(start + number - 1, fault) for start, part in texts for number, fault in faults(part, most)]
+
+
 def pages():
-    """Returns the files that are checked."""
+    """Returns the pages that are checked."""
     names = ("README.md", "CONTRIBUTING.md", "saved_models/README.md")
     return [*(ROOT / name for name in names), *sorted((ROOT / "docs").rglob("*.md"))]
 
@@ -79,8 +101,8 @@ def pages():
 def main(names):
     """Prints every fault and returns their number."""
     count = 0
-    for path in map(Path, names) if names else pages():
-        for number, fault in faults(path.read_text("utf-8")):
+    for path in map(Path, names) if names else [*pages(), *sorted((ROOT / "keras_lightnets").rglob("*.py"))]:
+        for number, fault in faults_of(path):
             print(f"{path}:{number}: {fault}")
             count += 1
     return count

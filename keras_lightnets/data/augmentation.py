@@ -50,8 +50,8 @@ def random_crop(shape, seed, config):
 class RandAugment:
     """Two of eleven operations an image (Cubuk et al., CVPRW 2020, https://arxiv.org/abs/1909.13719).
 
-    The operations are Keras' layers. Its own RandAugment draws them once for a whole batch and computes all eleven to
-    keep two; here every image has its own, and only those are computed.
+    The operations are Keras' layers. Keras' own RandAugment draws them once for a whole batch, and computes all eleven
+    to keep two. Here every image has its own two, and only these are computed.
 
     Args:
         magnitude: float, 0 to 10.

@@ -60,7 +60,7 @@ def decode(folder, size, skip_bad_images, advance):
 
 
 def _decode(paths, side, skip_bad_images, bad, advance):
-    """Returns pixels and numbers of the images that can be read; the messages about others are added to `bad`."""
+    """Returns pixels and numbers of the images that can be read. The messages about others are added to `bad`."""
 
     def attempt(path):
         try:

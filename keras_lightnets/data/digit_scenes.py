@@ -23,7 +23,7 @@ def write_digit_scenes(folder, scenes=None):
     has them, and `masks` of PNG files, whose names stand in `labels.txt`.
 
     Args:
-        folder: str or Path; files of the same names are overwritten.
+        folder: str or Path. Files of the same names are overwritten.
         scenes: dict of the number of scenes for "train" and "test". Defaults to None: 1600 and 300.
 
     Source:
@@ -54,8 +54,9 @@ def draw_scene(random, inks, labels):
         labels: int array `(n,)` of their classes.
 
     Returns:
-        The pixels, uint8 `(128, 128, 3)`; the mask, uint8 `(128, 128)`, 0 for the background and the label plus 1 for
-        the ink of a digit; and a list of pairs of a label and a box `(left, top, width, height)` in pixels.
+        The pixels, the mask and a list of objects. The pixels are uint8 `(128, 128, 3)`. The mask is uint8
+        `(128, 128)`, 0 for the background and the label plus 1 for the ink of a digit. An object is a pair of a label
+        and a box `(left, top, width, height)` in pixels.
     """
     noise = Image.fromarray(random.integers(60, 196, (6, 6, 3), dtype="uint8"))
     pixels = np.asarray(noise.resize((_SIDE, _SIDE), Image.Resampling.BICUBIC), "float32")
@@ -81,7 +82,7 @@ def draw_scene(random, inks, labels):
 
 
 def _write(folder, scenes, classes):
-    """Writes one part; the labels of the scenes are numbers of `classes`, or stand for its only one."""
+    """Writes one part. The labels of the scenes are numbers of `classes`, or stand for its only one."""
     for name in ("images", "masks"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     images, annotations = [], []

@@ -11,7 +11,7 @@ def write_digits(folder):
     """Writes the 8x8 digits as PNG files, one folder per class.
 
     Args:
-        folder: str or Path; files of the same names are overwritten.
+        folder: str or Path. Files of the same names are overwritten.
 
     Source:
         scikit-learn's `load_digits`, the test part of the UCI optical recognition of handwritten digits (1998).

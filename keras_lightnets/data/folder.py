@@ -54,15 +54,15 @@ def read_folder(data, seed, holdout=TEST_SHARE):
     Args:
         data: str or Path of the folder.
         seed: int, the split is the same for the same files and seed.
-        holdout: float, share of the training images of every class, at least one, that is held out for validation; 0
-            for none. It is not used where `data` has its own validation part beside `test`. Defaults to 0.1.
+        holdout: float, share of the training images of every class, at least one, that is held out for validation. 0
+            holds out none. It is not used where `data` has its own validation part beside `test`. Defaults to 0.1.
 
     Returns:
         A `Folder`.
 
     Raises:
-        UserError: if the folder is missing, empty or unreadable, has one class, a class has too few images, a part has
-            a class that `train` lacks, parts lie beside other folders, or a name is not text.
+        UserError: if the folder is missing, empty or unreadable, has one class or a class with too few images, has
+            classes that `train` lacks, or parts beside other folders.
     """
     data = Path(data)
     if not data.is_dir():
@@ -103,7 +103,7 @@ def read_folder(data, seed, holdout=TEST_SHARE):
 
 
 def _parts(data):
-    """Returns the folders of the parts by name; the training part alone if `data` itself holds the classes."""
+    """Returns the folders of the parts by name, or the training part alone if `data` itself holds the classes."""
     folders = subfolders(data)
     parts = [(part, folder) for folder in folders if (part := part_named(folder.name))]
     names, found = ", ".join(folder.name for _, folder in parts), dict(parts)

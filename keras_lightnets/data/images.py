@@ -42,7 +42,7 @@ class BadImageError(UserError):
 def suffixes():
     """Returns the set of endings of image files that are read, such as ".jpg", in lower case.
 
-    Those of plug-ins that are registered with Pillow are among them.
+    Formats of plug-ins that are registered with Pillow are among them.
     """
     # Several photos in one file begin as a JPEG file does.
     kinds = {"MPO", *_formats()}
@@ -72,7 +72,7 @@ def read_image(path, decode=_decode_whole):
             window. Defaults to one that decodes the whole image.
 
     Returns:
-        A uint8 array `(height, width, 3)`, pixel values 0-255; or what `decode` returns, as an array.
+        A uint8 array `(height, width, 3)`, pixel values 0-255. With `decode`, what it returns, as an array.
 
     Raises:
         BadImageError: names the file if it is missing, empty, truncated, damaged or no image, has more than
@@ -120,7 +120,7 @@ def _header_size(file):
 
 
 def check_images(paths):
-    """Reads image files; a `BadImageError` names the first that cannot be read, and the way out."""
+    """Reads image files. A `BadImageError` names the first that cannot be read, and the way out."""
     for path in paths:
         try:
             read_image(path)
@@ -129,7 +129,7 @@ def check_images(paths):
 
 
 def decode_image(content, decode=_decode_whole):
-    """Returns the pixels of an encoded image, bytes, as `read_image` does; a `BadImageError` without its name."""
+    """Returns the pixels of an encoded image, bytes, as `read_image` does. A `BadImageError` without its name."""
     if not content:
         raise BadImageError("is empty.")
     try:
@@ -143,8 +143,8 @@ def decode_image(content, decode=_decode_whole):
 def decode_window(content, window):
     """Decodes a window of an encoded image in a graph.
 
-    Its pixels are those of the whole image, but for the colours of the outermost columns in JPEG files, which lack the
-    columns beside them to be interpolated from.
+    The pixels equal the whole image's, but for the colours of the outermost columns in JPEG files. These lack the
+    neighbouring columns that the colours are interpolated from.
 
     Args:
         content: scalar string tensor.

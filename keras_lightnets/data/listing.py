@@ -25,8 +25,8 @@ def class_files(folder):
         folder: Path of a folder with one folder of images per class, in folders of their own or not.
 
     Returns:
-        A dict from the names of the classes to sorted lists of Paths, and a `Counter` of what was left out: "hidden or
-        system files", endings such as ".heic" that are not read, and so on.
+        A dict from the names of the classes to sorted lists of Paths, and a `Counter` of what was left out. Examples
+        are "hidden or system files", and endings such as ".heic" that are not read.
 
     Raises:
         UserError: if there are no classes, a class has no images, a folder cannot be read, or a name is not text.
@@ -63,7 +63,7 @@ def files_below(folder, endings):
 
 
 def subfolders(folder):
-    """Returns the sorted Paths of the folders in a folder, without hidden ones and those of systems."""
+    """Returns the sorted Paths of the folders in a folder, without hidden folders and system folders."""
     return [Path(entry) for entry in _entries(folder) if _is(stat.S_ISDIR, entry) and not _is_hidden(entry)]
 
 
@@ -73,7 +73,7 @@ def listed(counts):
 
 
 def _files(folder, endings, deep=True, hidden=False, visited=()):
-    """Yields the files below a folder, and why each is left out or None; links are followed, loops are not."""
+    """Yields the files below a folder, and why each is left out or None. Links are followed, loops are not."""
     place = os.path.realpath(folder)
     if place in visited:
         return

@@ -13,10 +13,11 @@ def open_data(name, seed, holdout, shuffle_buffer=16384):
     """Opens a data set by its name.
 
     Args:
-        name: "tfds:NAME" for TensorFlow Datasets; "tfrecord:GLOB" for TFRecord files with `train`, and `test` or `val`,
-            in their names; else a folder, with one folder per class or `train/` and `test/` of them.
+        name: "tfds:NAME" for TensorFlow Datasets, or "tfrecord:GLOB" for TFRecord files with `train`, and `test` or
+            `val`, in their names. Any other name is a folder, with one folder per class or `train/` and `test/` of
+            them.
         seed: int, seed of the split.
-        holdout: float, share of the training images that becomes the validation; with 0 validation is the test.
+        holdout: float, share of the training images that becomes the validation. With 0, validation is the test.
         shuffle_buffer: int, how many records a source that is read in sequence shuffles among. Defaults to 16384.
 
     Returns:

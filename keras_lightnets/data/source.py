@@ -12,13 +12,13 @@ class Source(NamedTuple):
 
     Attributes:
         count: int, number of images.
-        ordered: function from a seed, an int64 tensor `(2,)`, or None for the stored order, to a `tf.data.Dataset` of
-            pairs of a key and a class number, or what takes its place. The same seed gives the same order.
+        ordered: function from a seed to a `tf.data.Dataset` of pairs of a key and a class number, or what replaces it.
+            The seed is an int64 tensor `(2,)`, or None for the stored order. The same seed gives the same order.
         read: function from a key to the encoded image, a scalar string, or its uint8 pixels
-            `(height, width, 3)`; called in parallel.
+            `(height, width, 3)`. It is called in parallel.
         check: function that raises a `UserError` naming the first record that cannot be read.
-        target: function from what stands beside the key to what is to be learned; called in parallel. Defaults to
-            one that returns it.
+        target: function from what stands beside the key to what is to be learned. It is called in parallel. Defaults
+            to one that returns it.
     """
 
     count: int  # type: ignore[assignment]  # Not the method of tuples.

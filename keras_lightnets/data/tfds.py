@@ -41,7 +41,7 @@ def from_builder(builder, holdout=0.0, shuffle_buffer=16384):
 
     Args:
         builder: `tfds.core.DatasetBuilder` with features "image" and "label", prepared.
-        holdout: as in `open_data`; used unless the data set has both a validation and a test split. Defaults to 0.0.
+        holdout: as in `open_data`. Used unless the data set has both a validation and a test split. Defaults to 0.0.
         shuffle_buffer: as in `open_data`. Defaults to 16384.
 
     Raises:

@@ -36,9 +36,9 @@ def channel_search(
     """Searches for the channels of a `BottleneckNet` under limits of cost.
 
     Channels are a piecewise-linear function of the block. Each candidate is as wide as the limits allow, and is
-    trained from several seeds. The mean accuracy on held-out training images ranks it. A search that was
-    killed continues when it is started again, and ends with the same ranking. With more `candidates`, it trains the
-    additional ones. Processes are started afresh: call this below `if __name__ == "__main__":`.
+    trained from several seeds. The mean accuracy on held-out training images ranks it. A search that was killed
+    continues when it is started again, and ends with the same ranking. With more `candidates`, it trains the additional
+    ones. Processes are started afresh: call this below `if __name__ == "__main__":`.
 
     Args:
         output: str or Path of the folder to write: `search.json`, `candidates.csv`, `groups.md`, `channels.png`, and
@@ -59,15 +59,10 @@ def channel_search(
             `stem`, `features`.
 
     Returns:
-        The report, a dict, as written to `search.json`:
-
-        * "settings" and "spread".
-        * "candidates", the best first, each with "channels", "accuracy", "std" over seeds, "nuclear_norm", "params",
-          "madds" and "bend". "bend" is the root-mean-square distance of the channels from the nearest straight line, as
-          a share of their mean.
-        * "groups", the top, middle and bottom 10 %.
-        * "correlations" by rank of the accuracy with the other numbers.
-        * "best", the builder call of the winner.
+        The report, a dict, as in `search.json`: "settings", "candidates" with the best first, "groups" (the top, middle
+        and bottom 10 %), "spread", "correlations" and "best". "correlations" are by rank, of the accuracy with the
+        other numbers. "best" is the builder call of the winner. A candidate's "bend" is the root-mean-square
+        distance of its channels from the nearest straight line, as a share of their mean.
 
     Raises:
         UserError: for limits that no network meets, settings that contradict the folder, or data that cannot be read.

@@ -67,12 +67,12 @@ COMPARED = {task: f"compared_{words.figure}" for task, words in WORDS.items()}
 
 
 def task_of(report):
-    """Returns the task of a run; reports did not always name it."""
+    """Returns the task of a run. Reports did not always name it."""
     return report["options"].get("task", "classify")
 
 
 def export_rows(report):
-    """Returns the header and the rows of the table of exports, all text; the first row is the Keras model."""
+    """Returns the header and the rows of the table of exports, all text. The first row is the Keras model."""
     words = WORDS[task_of(report)]
     header = ("file", words.title, "size", "largest diff.", words.same, "ms on one thread", "XNNPACK parts")
     rows = [("model.keras", _percent(report[COMPARED[task_of(report)]]), "", "", "", "", "")]

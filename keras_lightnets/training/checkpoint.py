@@ -44,7 +44,7 @@ class Checkpoint:
         return self._run.exists()
 
     def check(self, resume):
-        """Refuses to overwrite anything, and to resume what does not match; writes nothing."""
+        """Refuses to overwrite anything, and to resume what does not match. Writes nothing."""
         output = self._folder.parent
         if not self.begun:
             killed_early = self._folder.is_dir() and all(path.name in _EARLY for path in output.rglob("*"))
@@ -71,7 +71,7 @@ class Checkpoint:
         return content[name]
 
     def open(self, names):
-        """Begins the run, or goes on with it, now that its images are known to be good.
+        """Begins or continues the run, now that its images are known to be good.
 
         The folder is held against other processes until `close`.
 
@@ -120,7 +120,7 @@ class Checkpoint:
     def save(self, model, step, phase):
         """Keeps everything that decides the further course of the run.
 
-        On several workers each must call it, as metrics are summed over them; the chief writes.
+        On several workers each must call it, as metrics are summed over them. The chief writes.
 
         Raises:
             FloatingPointError: if a weight is not finite.
@@ -143,7 +143,7 @@ class Checkpoint:
             _write(self._last, arrays, about)
 
     def restore(self, model, phase):
-        """Puts the state back; the optimizer's only within the phase it belongs to."""
+        """Puts the state back. The optimizer has its state back only within the same phase."""
         if self._arrays is None:
             return
         groups = _variables(model)
@@ -162,7 +162,7 @@ class Checkpoint:
                 variable.assign(values)
 
     def keep(self, model):
-        """Keeps the weights of the epoch just ended as those of the finished model."""
+        """Keeps the weights of the epoch that just ended, for the finished model."""
         weights = [np.asarray(variable) for variable in model.weights]
         if self._chief:
             _write(self._kept, {"weights": weights}, {})

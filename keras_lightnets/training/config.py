@@ -27,7 +27,7 @@ _ELSEWHERE = ("data", "output", "strategy", "worker_timeout", "checkpoint_steps"
 
 @dataclass(frozen=True)
 class Config:
-    """A training run; recipes and `--set` have the same names.
+    """A training run. Recipes and `--set` have the same names.
 
     Attributes:
         model: name of a builder, such as "MicroNetM0", or of a variant in `list_models()`, such as "ReXNet-alpha=1.3".
@@ -54,31 +54,31 @@ class Config:
         step_epochs: float of "step". Defaults to 30.0.
         weight_decay: factor on the weights, added to the gradient ("sgd", "rmsprop") or decoupled ("adamw"). Defaults
             to 0.0.
-        decay: what is decayed: "kernels" (two dimensions or more), "pointwise" (kernels but those of depthwise
-            convolutions) or "all". Defaults to "kernels".
+        decay: what is decayed: "kernels" (two dimensions or more), "pointwise" (kernels, but no depthwise
+            ones) or "all". Defaults to "kernels".
         label_smoothing: float in [0, 1). Defaults to 0.0.
         clip_norm: largest norm of the gradients of all variables and replicas together, or 0 for no limit. Defaults to
             0.0.
         ema: momentum of the moving average of the weights that is validated and exported, or 0. Defaults to 0.0.
         norm_momentum: momentum of the statistics of batch normalisation while training, or 0 for the network's own.
-            That of MobileNet V2 and V3, 0.999, takes thousands of steps to forget its start. Defaults to 0.0.
+            MobileNet V2 and V3 have 0.999, which takes thousands of steps to forget its start. Defaults to 0.0.
         sync_batch_norm: whether replicas share the statistics of batch normalisation. Defaults to False.
         mixed_precision: whether to compute in float16 ("mixed_float16"). Defaults to False.
-        crop_area: smallest share of the image in a random crop; 1 for the central square. Defaults to 0.08.
+        crop_area: smallest share of the image in a random crop. 1 for the central square. Defaults to 0.08.
         crop_ratio: widest ratio of a random crop. Defaults to 4/3.
         flip: whether to mirror half of the training images. Defaults to True.
         jitter: strength of random brightness, contrast and saturation, 0 to 1. Defaults to 0.0.
         randaugment: magnitude, 0 to 10, of two random operations an image, or 0. Defaults to 0.0.
         erasing: probability of random erasing. Defaults to 0.0.
         mixup: alpha of mixup, or 0. Defaults to 0.0.
-        cutmix: alpha of cutmix, or 0; with both, each batch takes one of them. Defaults to 0.0.
+        cutmix: alpha of cutmix, or 0. With both, each batch takes one of them. Defaults to 0.0.
         eval_crop: side of the central square that is evaluated, as a share of the short side. Defaults to 0.875.
         holdout: share of the training images that is set aside for validation, where the data have no part for it. The
             epoch of the best validation accuracy is kept. With 0, and no such part, the test images are watched and the
             last epoch is kept. Defaults to 0.0.
         patience: epochs without improvement before the run ends, or 0. Defaults to 0.
         steps_per_execution: steps per call of the graph. Defaults to 1.
-        checkpoint_steps: steps between checkpoints within an epoch; each epoch ends with one. Defaults to 1000.
+        checkpoint_steps: steps between checkpoints within an epoch. Each epoch ends with one. Defaults to 1000.
         shuffle_buffer: records that a sequential source shuffles among. Defaults to 16384.
         worker_timeout: seconds to wait for another worker. Defaults to 300.
         task: "classify", "detect" with `SSDLite` or "segment" with `LRASPP` on the network. Defaults to "classify".
@@ -144,7 +144,7 @@ class Config:
 
     @property
     def record(self):
-        """The `ModelRecord` of the model; a UserError with the nearest names if there is none."""
+        """The `ModelRecord` of the model. Without one, a UserError has the nearest names."""
         return find_model(self.model)
 
     @property
@@ -167,7 +167,7 @@ class Config:
 
 
 def check_task(settings):
-    """Raises a UserError that names the first setting that is for another task than that of a `Config` or `Options`."""
+    """Raises a UserError that names the first setting of a `Config` or `Options` that is for another task."""
     for field in dataclasses.fields(settings):
         tasks = _OF_TASKS.get(field.name, TASKS)
         if settings.task not in tasks and (value := getattr(settings, field.name)) != field.default:
@@ -192,7 +192,7 @@ def load_recipe(name: str, **overrides: Any) -> Config:
 
     Args:
         name: one of `recipes()`, or the path of a `.toml` file with names of `Config`.
-        **overrides: values that replace those of the recipe.
+        **overrides: values that replace values of the recipe.
 
     Returns:
         A `Config`.
@@ -219,7 +219,7 @@ def load_recipe(name: str, **overrides: Any) -> Config:
 
 
 def make_config(values, origin="the arguments"):
-    """Returns the `Config` of a dict; text, as from a command line, is read as the type of the attribute."""
+    """Returns the `Config` of a dict. Text, as from a command line, is read as the type of the attribute."""
     types = {field.name: field.type for field in dataclasses.fields(Config)}
     converted = {}
     for name, value in values.items():

@@ -8,7 +8,7 @@ from keras_lightnets.training.annotated import AnnotatedTask
 
 
 class Detection(AnnotatedTask):
-    """The loss, the figures and the files of a detector; the rest is that of every `AnnotatedTask`."""
+    """The loss, the figures and the files of a detector. `AnnotatedTask` has the rest."""
 
     files = AnnotatedTask.files | {"model_detections.tflite": {"detections": True}}
 

@@ -23,7 +23,7 @@ class Distribution(NamedTuple):
         name: "none", "mirrored", "multiworker" or "tpu".
         strategy: `tf.distribute.Strategy`.
         workers: int, number of processes.
-        worker: int, number of this process; 0 is the chief, which alone writes the files of the run.
+        worker: int, number of this process. 0 is the chief, which alone writes the files of the run.
     """
 
     name: str
@@ -75,8 +75,8 @@ class Distribution(NamedTuple):
 class _MultiWorker:
     """What a model needs so that `fit` trains it on several workers (https://github.com/keras-team/keras/issues/20585).
 
-    It is made outside the scope of the strategy, which skips a symbolic build that fails there, and its numbers have
-    one dimension, so that Keras' reduction over dimension 0 is legal.
+    It is made outside the scope of the strategy, which skips a symbolic build that fails there. Its numbers have one
+    dimension, so that Keras can reduce over dimension 0.
     """
 
     def train_step(self, data):
@@ -90,9 +90,9 @@ def distribute(name="auto", worker_timeout=300):
     """Returns the `Distribution` of a strategy.
 
     Args:
-        name: "none" for one device; "mirrored" for every GPU, or every logical CPU, of this machine; "multiworker" for
-            the workers of TF_CONFIG or the tasks of a Slurm job step, each with all the GPUs that it sees; "tpu";
-            "auto" for the one that fits what is found. Defaults to "auto".
+        name: "none" is one device, and "tpu" a TPU. "mirrored" is every GPU, or every logical CPU, of this machine.
+            "multiworker" is the workers of TF_CONFIG or the tasks of a Slurm job step, each with all the GPUs that it
+            sees. "auto" chooses what fits. Defaults to "auto".
         worker_timeout: int, seconds to wait for every other worker. Defaults to 300.
 
     Raises:
@@ -170,7 +170,7 @@ def _described(text):
 
 
 def meet(addresses, worker, timeout):
-    """Waits until every other worker listens at its address; TensorFlow would wait without end and name none.
+    """Waits until every other worker listens at its address. TensorFlow would wait without end and name none.
 
     Args:
         addresses: list of "host:port", one per worker.

@@ -13,14 +13,14 @@ _RESTARTS = 3
 def launch(workers, arguments):
     """Runs a `keras-lightnets` command in several processes that form a cluster on loopback.
 
-    A worker that a signal ends is started again, as the manager of a cluster would do; one that fails ends them all.
+    A worker that a signal ends is started again, as the manager of a cluster would do. A worker that fails ends all.
 
     Args:
         workers: int, number of processes.
         arguments: list of str, the command and its options.
 
     Returns:
-        The exit status: 0, or that of the worker that failed.
+        The exit status: 0, or the status of the worker that failed.
     """
     addresses = [f"127.0.0.1:{port}" for port in _free_ports(workers)]
 

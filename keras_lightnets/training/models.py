@@ -31,7 +31,7 @@ def precision(config):
 def build(config, classes, weights=None, activation=None):
     """Returns the network of a `Config` with its own classifier of `classes` classes, not trained.
 
-    The weights, if any, are those of the backbone. Without an activation its outputs are logits.
+    `weights`, if any, are weights of the backbone. Without an activation, the outputs are logits.
     """
     model = _checked(config, include_top=True, weights=None, classes=classes, classifier_activation=activation)
     if weights is not None:

@@ -87,7 +87,7 @@ class _AdamW(_Gradients, keras.optimizers.AdamW):
 
 
 class _LossScale(keras.optimizers.LossScaleOptimizer):
-    """Leaves out a step whose gradients overflow on any replica; Keras' own looks at the first alone."""
+    """Leaves out a step whose gradients overflow on any replica. Keras' own looks at the first alone."""
 
     def check_finite(self, grads):
         finite = ops.cast(super().check_finite(grads), "float32")

@@ -9,17 +9,17 @@ from keras_lightnets.training.settings import check, one_of, within
 
 @dataclass(frozen=True)
 class Options:
-    """What decides the result of a fine-tuning run; the command line has the same names and defaults.
+    """What decides the result of a fine-tuning run. The command line has the same names and defaults.
 
     Attributes:
         model: name of a builder, such as "MicroNetM0", or of a variant in `list_models()`, such as "ReXNet-alpha=1.3".
-        data: folder of images, one folder per class, with or without `train/` and `test/` above; for the tasks
+        data: folder of images, one folder per class, with or without `train/` and `test/` above. For the tasks
             "detect" and "segment", a folder of annotated images, as `docs/how-to/detect-and-segment.md` shows.
-        output: folder to write; must be empty or not exist.
+        output: folder to write. It must be empty or not exist.
         weights: path of backbone weights, or name of released ones. Defaults to None: training from scratch.
         size: side of the input in pixels. Defaults to 224.
         epochs: number of epochs with all layers trained. Defaults to 20.
-        frozen_epochs: number of epochs before that with the new head alone trained; none from scratch. Defaults to 5.
+        frozen_epochs: number of epochs before these that train the new head alone. From scratch, none. Defaults to 5.
         batch_size: images per step. Defaults to 32.
         flip: whether to mirror half of the training images. Defaults to True.
         seed: seed of the split, the batches and the weights. Defaults to 0.
@@ -49,7 +49,7 @@ class Options:
 
     @property
     def record(self):
-        """The `ModelRecord` of the model; a UserError with the nearest names if there is none."""
+        """The `ModelRecord` of the model. Without one, a UserError has the nearest names."""
         return find_model(self.model)
 
     @property

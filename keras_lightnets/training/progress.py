@@ -76,7 +76,7 @@ class Progress:
 
     @contextlib.contextmanager
     def decoding(self, count):
-        """Shows a bar while images are decoded; yields the function to call after each."""
+        """Shows a bar while images are decoded. Yields the function to call after each."""
         with progress_bar(self._console) as bar:
             task = bar.add_task("reading images", total=count, rate="")
             yield lambda: bar.advance(task)

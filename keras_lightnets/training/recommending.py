@@ -1,4 +1,4 @@
-"""Which of the exported files to use, by what was measured on the machine at hand."""
+"""Which of the exported files to use, by what was measured on this machine."""
 
 # Accuracies nearer than this, and times whose ratio is below this, count as equal.
 _SAME_FIGURE = 0.01
@@ -25,7 +25,7 @@ def recommended(exports, figure):
 
 
 def recommendation(report):
-    """Returns in words which file to use and what int8 is for; nothing where a report recommends no file."""
+    """Returns in words which file to use and what int8 is for. Nothing where a report recommends no file."""
     about, rows = report.get("recommended"), {export["path"]: export for export in report["exports"]}
     if about is None or about["path"] is None:
         return ""

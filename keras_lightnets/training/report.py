@@ -13,7 +13,7 @@ def read_report(folder):
     """Returns the report of the finished run in a folder.
 
     Raises:
-        UserError: if `report.json` there is damaged, or is that of another command.
+        UserError: if `report.json` there is damaged, or another command wrote it.
     """
     path = Path(folder) / "report.json"
     way_out = "Train again, into another folder."

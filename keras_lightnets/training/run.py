@@ -31,8 +31,8 @@ class Run:
 
     Attributes:
         config: `Config`.
-        task: what is learned; it gives the batches, the loss and the figures.
-        model: the network, built in the scope of the strategy; its outputs are what the loss of the task takes.
+        task: what is learned. It gives the batches, the loss and the figures.
+        model: the network, built in the scope of the strategy. Its outputs are what the loss of the task takes.
         phases: list of `Phase`.
         distribution: `Distribution`.
         checkpoint: `Checkpoint`.
@@ -72,7 +72,7 @@ def complete(run, about):
         about: dict of JSON values that join the report.
 
     Returns:
-        The report, a dict; None on workers other than the chief.
+        The report, a dict. None on workers other than the chief.
 
     Raises:
         UserError: as in `run_phases`, or if an export says something else than the network.

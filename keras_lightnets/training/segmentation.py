@@ -10,7 +10,7 @@ from keras_lightnets.training.annotated import AnnotatedTask
 
 
 class Segmentation(AnnotatedTask):
-    """The loss, the figures and the files of a segmenter; the rest is that of every `AnnotatedTask`."""
+    """The loss, the figures and the files of a segmenter. `AnnotatedTask` has the rest."""
 
     def objective(self):
         """Returns the loss and the metrics, as arguments of `keras.Model.compile`."""

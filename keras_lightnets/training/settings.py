@@ -44,7 +44,7 @@ def check(settings):
 
 
 def typed(name, value, kind, origin="the arguments"):
-    """Returns a value as the type that is declared for it; a UserError that names the origin if it is another."""
+    """Returns a value as the type that is declared for it. For another type, a UserError names the origin."""
     if isinstance(kind, types.UnionType):
         if value is None:
             return None

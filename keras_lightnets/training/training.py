@@ -20,9 +20,9 @@ from keras_lightnets.training.tasks import TASKS
 def train(config: Config, console: Console | None = None, release: str | os.PathLike | None = None) -> dict | None:
     """Trains a network, exports it, and verifies every exported file on the test images.
 
-    A run that was interrupted, at any moment, goes on when it is started again with the same configuration; on one CPU
-    worker it ends with the same weights, bit for bit, as one that was not. On several workers every process calls this
-    with the same configuration, and the output folder is one that all of them see; worker 0 alone writes to it.
+    A run that was interrupted continues when it is started again with the same configuration. On one CPU worker, it
+    ends with the same weights, bit for bit, as without the interruption. On several workers, every process calls this
+    with the same configuration and an output folder that all of them see. Worker 0 alone writes to it.
 
     Args:
         config: `Config`, such as `load_recipe("cifar10", data="photos", output="out")`.
@@ -30,11 +30,11 @@ def train(config: Config, console: Console | None = None, release: str | os.Path
         release: str or Path of a folder of released models to add the finished one to. Defaults to None.
 
     Returns:
-        The report, a dict, as written to `report.json` in the output folder; None on workers other than the chief.
+        The report, a dict, as written to `report.json` in the output folder. None on workers other than the chief.
 
     Raises:
-        UserError: for bad settings or data before anything is written; for a loss that is not finite; for a worker
-            that does not come up or is lost; for a file that cannot be written.
+        UserError: for bad settings or data, before anything is written. For a loss that is not finite, a worker that
+            does not come up or is lost, and a file that cannot be written.
 
     Example:
 

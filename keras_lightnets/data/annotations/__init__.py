@@ -7,13 +7,13 @@
 
 `training_batches` and `evaluation_batches` give `(images, {"boxes", "labels"})` with the task "detect" and
 `(images, masks)` with "segment", as `SSDLite` and `LRASPP` take them. `data.pipeline.steps_per_epoch` and
-`data.pipeline.evaluation_steps` count them. Settings are those of a `Config`.
+`data.pipeline.evaluation_steps` count them. Settings are as in `Config`.
 
 >>> source = data.splits["train"]  # doctest: +SKIP
 >>> detector.fit(training_batches(source, "detect", config), steps_per_epoch=steps_per_epoch(source, config))
 ...     # doctest: +SKIP
 
-An image is shown whole, scaled to the square that the network takes; boxes are relative to it. Crowds and difficult
+An image is shown whole, scaled to the square that the network takes. Boxes are relative to it. Crowds and difficult
 objects have the label -2, which is neither an object nor background. The `targets` have their classes and the sizes of
 the images, for `COCOMeanAP`.
 

@@ -1,6 +1,6 @@
 """From a `Source` of annotated images to batches: boxes and masks change with their images.
 
-An image is shown whole, scaled to the square that the network takes; in training it is a random part of it.
+An image is shown whole, scaled to the square that the network takes. In training it is a random part of it.
 """
 
 import keras
@@ -85,13 +85,13 @@ def evaluation_batches(source, task, evaluation, pipelines=1, pipeline=0, batch_
     Args:
         source: `Source` of annotated images.
         task: "detect" or "segment".
-        evaluation: `Evaluation`; its `crop` does not matter.
+        evaluation: `Evaluation`. Its `crop` does not matter.
         pipelines: as in `training_batches`, like the others. Defaults to 1.
         pipeline: Defaults to 0.
         batch_size: Defaults to None.
 
     Returns:
-        A `tf.data.Dataset` of pairs as those of `training_batches`.
+        A `tf.data.Dataset` of pairs as in `training_batches`.
     """
     form, size = FORMS[task], evaluation.size
 
@@ -113,8 +113,8 @@ def evaluation_batches(source, task, evaluation, pipelines=1, pipeline=0, batch_
 def targets(source):
     """Yields what every image of a `Source` shows, in the stored order of `evaluation_batches`, as arrays.
 
-    With boxes it is a dict of `"boxes"`, `"labels"`, `"ignored"`, `"areas"` and `"size"`, as in `Annotated`; with masks
-    uint8 `(height, width)`, 255 where pixels do not count.
+    With boxes it is a dict of `"boxes"`, `"labels"`, `"ignored"`, `"areas"` and `"size"`, as in `Annotated`. With masks
+    it is uint8 `(height, width)`, 255 where pixels do not count.
     """
     records = source.ordered(None).map(lambda key, target: source.target(target), tf.data.AUTOTUNE)
     return records.as_numpy_iterator()

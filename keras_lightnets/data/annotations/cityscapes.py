@@ -26,7 +26,7 @@ def find(root):
 
 
 def read(root, found, skip):
-    """Reads the annotations: arguments, results and errors as those of `yolo.read`."""
+    """Reads the annotations: arguments, results and errors are as in `yolo.read`."""
     parts, bad = {}, []
     for part, (images, annotations) in found.items():
         masks = {}

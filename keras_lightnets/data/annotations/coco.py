@@ -71,7 +71,7 @@ def _part(name):
 
 
 def read(root, found, skip):
-    """Reads the annotations: arguments, results and errors as those of `yolo.read`."""
+    """Reads the annotations: arguments, results and errors are as in `yolo.read`."""
     contents = {part: _content(path) for part, path in found.items()}
     names = contents.get("train", next(iter(contents.values()))).classes
     numbers = {name: number for number, name in enumerate(names.values())}
@@ -96,7 +96,7 @@ def read(root, found, skip):
 
 
 def _content(path):
-    """Returns the `_Content` of a file; a UserError names what is wrong with it."""
+    """Returns the `_Content` of a file. A UserError names what is wrong with it."""
     text = read_text(path, _LARGEST)
     with reading(path, "Mend or remove it."):
         content = json.loads(text, parse_constant=_refuse)

@@ -11,7 +11,7 @@ _PADDING = tf.constant(-1, tf.int64)
 
 
 class Boxes:
-    """Targets are dicts of `"boxes"` and `"labels"`; those of a `Source` have `"ignored"` and `"size"` as well."""
+    """Targets are dicts of `"boxes"` and `"labels"`. In a `Source` they have `"ignored"` and `"size"` too."""
 
     @staticmethod
     def shape(target):
@@ -25,7 +25,7 @@ class Boxes:
 
     @staticmethod
     def part(target, window, size):
-        """Returns the target in a window of the image; crowds and difficult objects have the label `UNCLEAR`."""
+        """Returns the target in a window of the image. Crowds and difficult objects have the label `UNCLEAR`."""
         top, left, height, width = tf.unstack(tf.cast(window, tf.float32))
         whole = tf.cast(tf.tile(target["size"], [2]), tf.float32)
         boxes = (target["boxes"] * whole - tf.stack([top, left, top, left])) / tf.stack([height, width, height, width])

@@ -1,9 +1,9 @@
 """Masks: for each image a picture of the same size whose pixels are class numbers, grey or with a palette.
 
-The folders are `images` and `masks`, or `train/images` and `train/masks`, or `images/train` and `masks/train`, and so
-on for `val` and `test`; or Pascal VOC's `JPEGImages` and `SegmentationClass`, where `ImageSets/Segmentation/train.txt`
-and the like may list the images. The names of the classes stand in `labels.txt`, one a line: the first is number 0, the
-background where there is one. Pixels of 255 do not count.
+The folders are `images` and `masks`, or `train/images` and `train/masks`, or `images/train` and `masks/train`. `val`
+and `test` are named likewise. Pascal VOC's folders are `JPEGImages` and `SegmentationClass`, and files such as
+`ImageSets/Segmentation/train.txt` may list the images. `labels.txt` has the names of the classes, one a line. The first
+is number 0, the background if there is one. Pixels of 255 do not count.
 """
 
 import io
@@ -33,7 +33,7 @@ def find(root):
 
 
 def read(root, found, skip):
-    """Reads the annotations: arguments, results and errors as those of `yolo.read`."""
+    """Reads the annotations: arguments, results and errors are as in `yolo.read`."""
     classes = _classes(root, found)
     files, left_out = {}, Counter()
     for part, folders in found.items():
@@ -49,7 +49,7 @@ def read(root, found, skip):
 
 
 def annotate_masks(masks, classes, skip):
-    """Returns what `annotate` does for a dict from Paths of images to those of their masks."""
+    """Returns what `annotate` does for a dict from the Paths of images to the Paths of their masks."""
 
     def about(path, size):
         return Annotated(path, size, _checked(masks[path], path, size, classes), mask=masks[path])

@@ -8,7 +8,7 @@ _LARGEST = 1_000_000
 
 
 def read_text(path, largest):
-    """Returns the text of a file; a UserError names it if it is damaged or has more than `largest` bytes."""
+    """Returns the text of a file. A UserError names it if it is damaged or has more than `largest` bytes."""
     with reading(path, "Mend or remove it."):
         if path.stat().st_size > largest:
             raise UserError(f"{path} has {path.stat().st_size / 1e6:.0f} MB: it is no annotation file. Remove it.")
@@ -16,7 +16,7 @@ def read_text(path, largest):
 
 
 def read_names(path):
-    """Returns the names of classes in a text file, a tuple; a UserError if there are none, or two are the same."""
+    """Returns the names of classes in a text file, a tuple. None, or two that are equal, are a UserError."""
     names = [line.strip() for line in read_text(path, _LARGEST).splitlines()]
     while names and not names[-1]:
         names.pop()
@@ -24,7 +24,7 @@ def read_names(path):
 
 
 def checked_names(names, path):
-    """Returns the names as a tuple; a UserError naming `path` if there are none, one is empty, or two are the same."""
+    """Returns the names as a tuple. A UserError names `path` if there are none, one is empty, or two are equal."""
     if not names:
         raise UserError(f"{path} names no classes. Write one name a line.")
     for number, name in enumerate(names):

@@ -21,18 +21,18 @@ def open_annotated(name, task, seed, holdout, shuffle_buffer=16384, skip_bad_ima
     """Opens annotated images.
 
     Args:
-        name: str or Path of a folder; or "tfds:NAME" for TensorFlow Datasets: boxes of coco/2017, voc/2012 and others,
+        name: str or Path of a folder, or "tfds:NAME" for TensorFlow Datasets: boxes of coco/2017, voc/2012 and others,
             masks of oxford_iiit_pet.
         task: "detect" for boxes, "segment" for masks.
         seed: int, seed of the split.
-        holdout: float, share of the training images that becomes the validation; with 0 validation is the test.
+        holdout: float, share of the training images that becomes the validation. With 0, validation is the test.
         shuffle_buffer: int, as in `open_data`. Defaults to 16384.
         skip_bad_images: bool, whether to leave out images that cannot be read, and those whose annotations are wrong,
             instead of raising. Defaults to False.
 
     Returns:
-        A `Data` with `contents`, unless it is of TensorFlow Datasets, which would have to be read as a whole; the
-        messages about the images left out are `bad`.
+        A `Data`. `bad` has the messages about the images left out. It has `contents`, unless it comes from TensorFlow
+        Datasets, which would have to be read as a whole.
 
     Raises:
         UserError: if the data cannot be opened, or an annotation is wrong: names the file and the object.

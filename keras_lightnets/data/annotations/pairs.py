@@ -28,8 +28,8 @@ def folder_pairs(root, images, annotations):
         annotations: tuple of names of folders of annotations.
 
     Returns:
-        A dict from "train", "validation" and "test" to pairs of Paths; "train" alone where the data are in no parts,
-        and an empty dict where there are no such folders.
+        A dict from "train", "validation" and "test" to pairs of Paths. It has "train" alone if the data have no parts,
+        and is empty if there are no such folders.
     """
     own = _pair(root, images, annotations)
     if own is None:
@@ -59,12 +59,12 @@ def file_pairs(images, annotations, ending, beside=()):
 
     Args:
         images: Path of the folder of images.
-        annotations: Path of the folder of annotations; it may be the same.
+        annotations: Path of the folder of annotations. It may be the same.
         ending: str, such as ".txt", of the annotations.
         beside: names of files that are no annotations. Defaults to an empty tuple.
 
     Returns:
-        A dict from the Paths of the images to those of the annotations or None, and a `Counter` of the other files.
+        A dict from the Paths of the images to the Paths of the annotations or None, and a `Counter` of the other files.
 
     Raises:
         UserError: if an annotation has no image, or two images have the same name.

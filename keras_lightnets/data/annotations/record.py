@@ -16,12 +16,12 @@ class Annotated(NamedTuple):
     Attributes:
         path: Path of the image.
         size: its height and width in pixels, upright.
-        labels: int64 array `(objects,)`, the class of each box; with a mask, the classes that have pixels.
-        boxes: float32 array `(objects, 4)`, "rel_yxyx"; None with a mask.
-        ignored: bool array `(objects,)`: crowds and difficult objects, which are neither learned nor counted; None with
+        labels: int64 array `(objects,)`, the class of each box. With a mask, the classes that have pixels.
+        boxes: float32 array `(objects, 4)`, "rel_yxyx". None with a mask.
+        ignored: bool array `(objects,)`: crowds and difficult objects, which are neither learned nor counted. None with
             a mask.
-        areas: float32 array `(objects,)`, in square pixels of the image; None with a mask.
-        mask: Path of the picture of the class numbers; None with boxes.
+        areas: float32 array `(objects,)`, in square pixels of the image. None with a mask.
+        mask: Path of the picture of the class numbers. None with boxes.
     """
 
     path: Path
@@ -58,7 +58,7 @@ def with_boxes(path, size, objects):
 
     Raises:
         UserError: names the first object whose box is empty, inverted, not finite, or reaches outside the image by more
-            than a pixel; what is less is cut off, as it comes of rounding.
+            than a pixel. Less than a pixel comes from rounding and is cut off.
     """
     # By way of pixels, as a wrong box is told in them.
     pixels = np.array([box.corners for box in objects], "float64").reshape(-1, 4) * (*size, *size)
@@ -101,7 +101,7 @@ def annotate(paths, about, skip):
 
     Args:
         paths: list of Paths of images.
-        about: function from the Path of an image, and its height and width, to its `Annotated`; called in parallel.
+        about: function from the Path of an image, and its height and width, to its `Annotated`. Called in parallel.
         skip: bool, whether to leave out images that cannot be read, and those whose annotations are wrong, instead of
             raising.
 

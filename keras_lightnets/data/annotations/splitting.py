@@ -15,11 +15,11 @@ def split(root, parts, classes, seed, holdout):
         root: Path of the data, for messages.
         parts: dict from "train", and perhaps "validation" and "test", to lists of `Annotated`.
         classes: tuple of the names of the classes.
-        seed: int; the split is the same for the same images and seed.
-        holdout: float, share of the training images that is held out for validation, at least one; 0 for none.
+        seed: int. The same images and seed give the same split.
+        holdout: float, share of the training images that is held out for validation, at least one. 0 for none.
 
     Returns:
-        A dict from "train", "validation" and "test" to lists of `Annotated`; validation may be empty.
+        A dict from "train", "validation" and "test" to lists of `Annotated`. Validation may be empty.
 
     Raises:
         UserError: if there are no training images, too few of them, or a class has no object among them.
@@ -48,7 +48,7 @@ def split(root, parts, classes, seed, holdout):
 
 
 def _held_out(images, count, left):
-    """Takes images away, but none that is the last of a class; `left` counts the images of each class."""
+    """Takes images away, but none that is the last of a class. `left` counts the images of each class."""
     held, kept = [], []
     for image in images:
         own = set(image.learned.tolist())

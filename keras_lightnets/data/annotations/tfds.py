@@ -1,4 +1,4 @@
-"""Annotated images of TensorFlow Datasets: boxes of COCO and Pascal VOC, and the like; masks of Oxford-IIIT Pet."""
+"""Annotated images of TensorFlow Datasets: boxes of COCO, Pascal VOC and the like, and masks of Oxford-IIIT Pet."""
 
 import tensorflow as tf
 
@@ -59,7 +59,7 @@ def boxes_of(builder, holdout, buffer):
 
 
 def masks_of(builder, holdout, buffer):
-    """Returns the `Data` of Oxford-IIIT Pet: "background" and "pet"; the line between them does not count.
+    """Returns the `Data` of Oxford-IIIT Pet: "background" and "pet". The line between them does not count.
 
     Args:
         builder: `tfds.core.DatasetBuilder`, prepared.

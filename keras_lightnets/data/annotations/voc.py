@@ -2,8 +2,8 @@
 
 The folders are `JPEGImages` and `Annotations`, or `images` and `annotations`, or `train/images` and so on, or one
 folder for both. Where `ImageSets/Main/train.txt` and the like list images, only those are used. Boxes are the first
-and the last pixel inside, counted from 1, of the upright image. The names of the classes are those of the objects,
-sorted, or stand in `labels.txt`, one a line.
+and the last pixel inside, counted from 1, of the upright image. The names of the classes stand in
+`labels.txt`, one a line. Without it, they are the sorted names of the objects.
 """
 
 import xml.etree.ElementTree as ElementTree
@@ -34,7 +34,7 @@ def find(root):
 
 
 def read(root, found, skip):
-    """Reads the annotations: arguments, results and errors as those of `yolo.read`."""
+    """Reads the annotations: arguments, results and errors are as in `yolo.read`."""
     parts, left_out = {}, Counter()
     for part, folders in found.items():
         parts[part], others = file_pairs(*folders, ".xml")
@@ -54,7 +54,7 @@ def read(root, found, skip):
 
 
 def _content(path):
-    """Returns the size that a file says and its objects: name, box and whether it is difficult; or a UserError."""
+    """Returns the size that a file states, and its objects: name, box and whether it is difficult."""
     try:
         text = read_text(path, _LARGEST)
         # Entities that name each other grow without end; annotations need none.
