@@ -11,7 +11,7 @@ from keras_lightnets.data.annotations import open_annotated, targets, training_b
 from keras_lightnets.detection.loss import UNCLEAR
 from keras_lightnets.errors import UserError
 from keras_lightnets.training.config import make_config
-from tests.annotated import scenes, write_coco, write_masks, write_voc, write_yolo
+from tests.annotated import CLASSES, scenes, write_coco, write_masks, write_voc, write_yolo
 
 WRITERS = {"coco": write_coco, "voc": write_voc, "yolo": write_yolo, "masks": write_masks}
 
@@ -44,6 +44,20 @@ def _crowds(coco):
         one["iscrowd"] = int(one["category_id"] == 1)
 
 
+def _without_train(folder):
+    path = folder / "annotations" / COCO
+    content = json.loads(path.read_text())
+    content["categories"][0]["name"] = "pink"
+    path.with_name("instances_test2017.json").write_text(json.dumps(content))
+    path.rename(path.with_name("instances_val2017.json"))
+
+
+def _roboflow(coco):
+    for one in coco["categories"]:
+        one["supercategory"] = "colours"
+    coco["categories"].insert(0, {"id": 0, "name": "colours", "supercategory": "none"})
+
+
 def _box(*bbox, **values):
     return _json(lambda content: content["annotations"][2].update(bbox=list(bbox), **values))
 
@@ -70,13 +84,22 @@ def _line(line):
     return _file("labels/002.txt", "1 0.5 0.5 0.1 0.1\n" + line)
 
 
-def _mask(change):
-    def spoil(folder):
-        with Image.open(folder / "masks" / "002.png") as image:
-            changed = Image.fromarray(change(np.array(image)))
-        changed.save(folder / "masks" / "002.png")
+def _yaml(text):
+    return lambda folder: (folder / "classes.txt").rename(folder / "data.yaml").write_text(text)
 
-    return spoil
+
+def _rename(path, ending):
+    path.rename(path.with_suffix(ending))
+
+
+def _rewrite(path, change):
+    with Image.open(path) as image:
+        changed = Image.fromarray(change(np.array(image)))
+    changed.save(path)
+
+
+def _mask(change):
+    return lambda folder: _rewrite(folder / "masks" / "002.png", change)
 
 
 def _set(value):
@@ -124,6 +147,7 @@ REFUSALS = [
     ),
     ("coco", _json(lambda coco: coco["categories"][1].update(name="red")), "names two classes 'red'"),
     ("coco", _json(lambda coco: coco["categories"][1].update(id=1)), "two categories of the same id"),
+    ("coco", _without_train, "val2017.json has a class 'red' that .*test2017.json lacks"),
     ("coco", _json(_crowds), "no training image with an object of class 'red'"),
     ("coco", _json(lambda coco: coco.pop("images")), "has no list 'images': it is no COCO file"),
     ("coco", _text(f"annotations/{COCO}", "}", ""), f"{COCO} is damaged or cannot be read \\(JSONDecodeError"),
@@ -171,6 +195,18 @@ REFUSALS = [
     ("masks", lambda folder: (folder / "masks/002.png").write_bytes(b"no"), "002.png is damaged or cannot be read"),
     ("masks", _file("labels.txt", "background\nred\ngreen\nblue\nrare\n"), "no training image .* of class 'rare'"),
     ("masks", lambda folder: (folder / "masks/x.png").write_bytes(b""), "masks/x.png has no image"),
+    (
+        "masks",
+        _file("labels.txt", "background\n"),
+        "names one class only, 'background'. A segmenter needs at least two",
+    ),
+    ("masks", lambda folder: [_rename(p, ".jpg") for p in (folder / "masks").iterdir()], "masks holds no PNG files of"),
+    (
+        "masks",
+        lambda folder: [_rewrite(p, lambda mask: np.uint8(255) * (mask > 0)) for p in (folder / "masks").iterdir()],
+        "no training image .* of class 'red'.*: pixels of 255 do not count",
+    ),
+    ("yolo", _yaml("names: [red, no, blue]"), "data.yaml: the name of class 1, False, is no name"),
 ]
 
 
@@ -201,6 +237,12 @@ def test_background_is_kept_and_counted(photos, tmp_path):
     assert sum(contents.background for contents in data.contents.values()) == 2
     assert sum(contents.images for contents in data.contents.values()) == 12
     assert data.left_out == Counter({".doc": 1})
+
+
+def test_what_is_only_above_the_classes_is_none(photos, tmp_path):
+    folder = _write("coco", tmp_path, photos)
+    _json(_roboflow)(folder)
+    assert _open("coco", folder).classes == CLASSES
 
 
 def test_crowds_and_difficult_objects_are_marked(photos, tmp_path):

@@ -73,14 +73,15 @@ def _part(name):
 def read(root, found, skip):
     """Reads the annotations: arguments, results and errors are as in `yolo.read`."""
     contents = {part: _content(path) for part, path in found.items()}
-    names = contents.get("train", next(iter(contents.values()))).classes
+    first = "train" if "train" in found else next(iter(found))
+    names = contents[first].classes
     numbers = {name: number for number, name in enumerate(names.values())}
     parts, bad = {}, []
     for part, content in contents.items():
         path = found[part]
         for name in content.classes.values():
             if name not in numbers:
-                raise UserError(f"{path} has a class {name!r} that {found['train']} lacks. Rename it or add images.")
+                raise UserError(f"{path} has a class {name!r} that {found[first]} lacks. Rename it or add images.")
         labels = {number: numbers[name] for number, name in content.classes.items()}
         images = _images(path, content.images, _folders(root, path, part))
 
@@ -102,12 +103,16 @@ def _content(path):
         content = json.loads(text, parse_constant=_refuse)
     lists = [_entries(path, content, name) for name in ("categories", "images", "annotations")]
     categories, images, annotations = lists
-    classes = {
-        _field(path, "category", one, "id", int): _field(path, "category", one, "name", str) for one in categories
-    }
-    if len(classes) < len(categories):
+    names = [
+        (_field(path, "category", one, "id", int), _field(path, "category", one, "name", str)) for one in categories
+    ]
+    classes = dict(names)
+    if len(classes) < len(names):
         raise UserError(f"{path} has two categories of the same id. Number them again.")
-    classes = dict(sorted(classes.items()))
+    # Roboflow lists what is only above the classes among them.
+    above = [one.get("supercategory") for one in categories if one.get("supercategory") != one["name"]]
+    used = {one["category_id"] for one in annotations if isinstance(one.get("category_id"), int)}
+    classes = {number: name for number, name in sorted(names) if number in used or name not in above}
     checked_names(list(classes.values()), path)
     known = {}
     for image in images:

@@ -35,9 +35,13 @@ def find(root):
 def read(root, found, skip):
     """Reads the annotations: arguments, results and errors are as in `yolo.read`."""
     classes = _classes(root, found)
+    if len(classes) == 1:
+        raise UserError(f"{root} names one class only, {classes[0]!r}. A segmenter needs at least two.")
     files, left_out = {}, Counter()
     for part, folders in found.items():
         files[part], others = file_pairs(*folders, ".png", _NAMES)
+        if not any(files[part].values()):
+            raise UserError(f"{folders[1]} holds no PNG files of the names of the images in {folders[0]}. Add them.")
         left_out += others
     parts, bad = {}, []
     for part, pairs in listed_files(root, "Segmentation", files).items():

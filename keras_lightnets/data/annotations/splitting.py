@@ -33,7 +33,10 @@ def split(root, parts, classes, seed, holdout):
     left = Counter(int(label) for image in parts["train"] for label in set(image.learned.tolist()))
     for number, name in enumerate(classes):
         if not left[number]:
-            raise UserError(f"{root} has no training image with an object of class {name!r}. Add one.")
+            but = " Masks: pixels of 255 do not count." if any(image.mask for image in parts["train"]) else ""
+            raise UserError(
+                f"{root} has no training image with an object of class {name!r}. Add one, or leave the class out.{but}"
+            )
     order = np.random.default_rng(seed).permutation(len(parts["train"]))
     train, shares = [parts["train"][i] for i in order], {"test": TEST_SHARE, "validation": holdout}
     for part in [part for part in shares if part not in parts]:

@@ -76,8 +76,8 @@ def _from_yaml(path):
         names = [names[number] for number in range(len(names))]
     if not isinstance(names, list):
         raise UserError(f"{path} has no list `names` of the classes. Write it, or classes.txt.")
-    # Such as a class "1".
-    return checked_names([str(name) if isinstance(name, int) else name for name in names], path)
+    # A class may be 1, but YAML's `no` is no name.
+    return checked_names([str(name) if type(name) is int else name for name in names], path)
 
 
 def _objects(path, classes):
