@@ -54,7 +54,7 @@ def _check(command):
     elif program == "python" and arguments[0] == "-m":
         assert importlib.util.find_spec(arguments[1]), command
     elif program == "python":
-        assert arguments[0] == "train.py" or (pages.ROOT / arguments[0]).is_file(), command
+        assert arguments[0] in ("train.py", "classify.py") or (pages.ROOT / arguments[0]).is_file(), command
     else:
         assert program in SYSTEM, command
 

@@ -2,8 +2,8 @@
 
 python -m tools.generate_transfer OUTPUT NAME=DATA [NAME=DATA ...]
 
-DATA are as in `keras-lightnets train`, such as tfds:fashion_mnist. OUTPUT keeps every training: started again, the
-command goes on where it was.
+DATA are as in `keras-lightnets train`, such as tfds:fashion_mnist. OUTPUT keeps every training. Started again, the
+command continues with the next one.
 """
 
 import argparse
@@ -39,7 +39,7 @@ BATCH = 32
 RATE = 0.002
 TEMPLATE = """# Transfer from the released weights
 
-`{command}`
+This page shows how much the released weights help on other data, beside training from scratch.
 
 In every case, {model} is trained at {size}x{size} pixels with AdamW for {steps} steps of {batch} images. Only the start
 differs: random weights, or `weights="cifar10"` under a new classifier. Top-1 is measured on up to {tested} test images.
@@ -52,6 +52,8 @@ choice of test images and, where there are several, the seeds.
 ![Top-1 against training images per class](transfer.png)
 
 {text}
+
+`{command}` measures this again.
 """
 
 
