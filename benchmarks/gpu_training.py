@@ -44,7 +44,7 @@ def measure(name, rival, clone, options):
     for run in runs.values():
         run()
     with options.output.open("a") as file:
-        # One process at a time has the GPU for itself; others compile meanwhile.
+        # One process at a time has the GPU for itself. Others compile meanwhile.
         fcntl.flock(file, fcntl.LOCK_EX)
         times = in_turns(runs, options.rounds, settle=1)
         best = [f"{min(times[run]):.2f}" for run in ("ours", "rival")]

@@ -12,7 +12,7 @@ from keras_lightnets.applications import micronet
 
 
 def _prepared(pixels, labels):
-    # A MicroNet takes these pixels; use the module of your network.
+    # A MicroNet takes these pixels. Use the module of your network.
     return micronet.preprocess_input(pixels), labels
 
 

@@ -22,7 +22,7 @@ def replacing(path):
     path = Path(path)
     temporary = path.with_name(f".partial.{path.name}")
     try:
-        # That of a process that was killed.
+        # A killed process may have left one.
         _remove(temporary)
         yield temporary
         os.replace(temporary, path)

@@ -15,7 +15,7 @@ from keras_lightnets.weights.records.keras import keras_record
 
 # Of ImageNet, and the default of every builder.
 _CLASSES = 1000
-# That of the builders of `keras.applications`: five halvings leave one pixel.
+# The least size of `keras.applications`: five halvings leave one pixel.
 _MIN_SIZE = 32
 _POOLS = {"avg": keras.layers.GlobalAveragePooling2D, "max": keras.layers.GlobalMaxPooling2D}
 

@@ -29,7 +29,7 @@ class Pyramid(NamedTuple):
 
     mark: str  # a layer that the networks of no other family have
     ends: str  # layers that end the stem, a block or the features
-    expansions: str | None = None  # layers that end the wide part of a block; None where blocks have none
+    expansions: str | None = None  # layers that end the wide part of a block, or None without one
 
 
 class Family(NamedTuple):
@@ -50,7 +50,7 @@ class Family(NamedTuple):
     variants: tuple[Variant, ...]
     madds: str = "convolutions and dense layers"  # whose multiply-adds these are
     channels_first: bool = False  # whether the networks also take that data format
-    default_size: int | None = 224  # side of the input under a classifier; None: any
+    default_size: int | None = 224  # side of the input under a classifier, or None for any
 
     def network(self, builder: str, arguments: dict) -> Network:
         """A call of one of the builders, to look for its weights."""

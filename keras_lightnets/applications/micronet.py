@@ -30,8 +30,8 @@ class Lite(NamedTuple):
     kernel: int
     out: int
     squeeze_groups: int
-    middle: int  # hidden units of the Dynamic Shift-Max after the depthwise convolution; 0: ReLU6
-    last: int  # the same after the squeeze; 0: nothing
+    middle: int  # hidden units of the Dynamic Shift-Max after the depthwise convolution, 0 for ReLU6
+    last: int  # the same after the squeeze, 0 for none
 
 
 class Micro(NamedTuple):
@@ -43,7 +43,7 @@ class Micro(NamedTuple):
     expansion: int
     expand_groups: int
     squeeze_groups: int
-    first: int  # hidden units of the Dynamic Shift-Max after the expansion; 0: ReLU6
+    first: int  # hidden units of the Dynamic Shift-Max after the expansion, 0 for ReLU6
     middle: int
     last: int
 

@@ -112,7 +112,7 @@ def _name(prefix, alpha, inputs):
     return f"{prefix}_{alpha:.2f}_{inputs.shape[2 if channel_axis() == 1 else 1]}"
 
 
-# Without annotations: the signature is that of `keras.applications` to the letter.
+# Without annotations: the signature equals `keras.applications` to the letter.
 def MobileNet(
     input_shape=None,
     alpha=1.0,

@@ -107,7 +107,7 @@ def _name(alpha, inputs):
     return f"mobilenetv2_{alpha:.2f}_{inputs.shape[2 if channel_axis() == 1 else 1]}"
 
 
-# Without annotations: the signature is that of `keras.applications` to the letter.
+# Without annotations: the signature equals `keras.applications` to the letter.
 def MobileNetV2(
     input_shape=None,
     alpha=1.0,

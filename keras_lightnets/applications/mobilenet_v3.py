@@ -46,7 +46,7 @@ class Form(NamedTuple):
     """Where torchvision's networks differ. Weights of one form fit no other."""
 
     pad: str | None = None  # the layer that pads the stem, if every strided convolution is padded alike on all sides
-    imagenet: bool = False  # pixels are normalised by the statistics of ImageNet; else they are in [-1, 1]
+    imagenet: bool = False  # pixels are normalised by the statistics of ImageNet, not to [-1, 1]
     reduced: bool = False  # the last stage is half as wide, as the paper's detectors have it
 
 
@@ -215,7 +215,7 @@ def _mobilenet_v3(keras_builder, config, alpha, minimalistic, dropout_rate, incl
     return assemble(FAMILY, keras_builder.__name__, identity, arguments, lay, head, donor)
 
 
-# Without annotations: the signature is that of `keras.applications` to the letter.
+# Without annotations: the signature equals `keras.applications` to the letter.
 def MobileNetV3Small(
     input_shape=None,
     alpha=1.0,

@@ -124,7 +124,7 @@ def strides_of(model):
     """Returns the dict from the tensors of a functional `model` to their stride along height and width."""
     strides = dict.fromkeys(model.inputs, (1, 1))
     for call in graph.calls(model):
-        # Branches that meet have one stride; a squeeze-excite has lost its height and width, but keeps the stride here.
+        # Branches that meet have one stride. A squeeze-excite has lost its height and width, but keeps the stride here.
         height, width = (max(sides) for sides in zip(*(strides[source] for source in call.inputs), strict=True))
         own = _own_strides(call.operation)
         strides.update((output, (height * own[0], width * own[1])) for output in call.outputs)

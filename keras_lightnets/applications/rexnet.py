@@ -57,7 +57,7 @@ class Config(NamedTuple):
     divisor: int = 1  # of all channels
     activation: str = "silu"
     squeeze_excite: bool = True
-    units: int = 0  # of a hidden layer in the classifier; 0: none
+    units: int = 0  # of a hidden layer in the classifier, 0 for none
 
 
 def _widths(config):

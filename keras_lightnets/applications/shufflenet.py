@@ -22,7 +22,7 @@ from keras_lightnets.weights.name_maps import ORDER_MARKS
 
 preprocess_input = FAMILY.preprocessing
 
-# Table 1: channels of stage 2 at 1x by number of groups; stages 3 and 4 have twice and four times as many.
+# Table 1: channels of stage 2 at 1x by number of groups. Stages 3 and 4 have twice and four times as many.
 _STAGE_2 = {1: 144, 2: 200, 3: 240, 4: 272, 8: 384}
 _STEM = 24
 
@@ -30,7 +30,7 @@ _STEM = 24
 class Variant(NamedTuple):
     """Depth of a network, and how much wider it is than `alpha` says."""
 
-    units: tuple[int, int, int]  # of stages 2, 3 and 4; the first of each has stride 2
+    units: tuple[int, int, int]  # of stages 2, 3 and 4, the first of each with stride 2
     widening: float
 
 
@@ -39,7 +39,7 @@ _VARIANTS = {
     "standard": Variant((4, 8, 4), 1.0),
     # Gives tensorpack's 224-416-832 channels at 0.5x g=8, and the paper's 40 million multiply-adds for other groups.
     "arch2": Variant((4, 6, 4), 1.0625),
-    # Gives 180-360-720 channels at 0.5x g=3, those of 0.75x, and 41.6 million where the paper has 40.
+    # Gives 180-360-720 channels at 0.5x g=3, as at 0.75x, and 41.6 million where the paper has 40.
     "shallow": Variant((2, 4, 2), 1.5),
 }
 
@@ -61,8 +61,8 @@ class Order(NamedTuple):
     shortcut_first: bool  # in the concatenation of a strided unit
 
 
-# The paper's, pytorchcv's and tf2cv's; that of the first author's laboratory (megvii-model/ShuffleNet-Series); and
-# mmpretrain's. Weights choose among them.
+# The order of the paper, pytorchcv and tf2cv, of the first author's laboratory (megvii-model/ShuffleNet-Series), and
+# of mmpretrain. Weights choose among them.
 PAPER = Order(inverse_shuffle=False, shuffle_after_depthwise=False, shortcut_first=False)
 MEGVII = Order(inverse_shuffle=True, shuffle_after_depthwise=True, shortcut_first=True)
 MMPRETRAIN = Order(inverse_shuffle=False, shuffle_after_depthwise=True, shortcut_first=True)
@@ -108,7 +108,7 @@ def stem(x, filters, source):
     if order == "megvii":
         # Their zero padding is black where ours is the mean, so that no change of weights makes up for the mean.
         check_colours(x, source, -1)
-        # Pixels in units of the standard deviation; the first kernel has the deviation and the order of the channels.
+        # Pixels in units of the standard deviation. The first kernel has the deviation and the order of the channels.
         mean, std = preprocess_input
         x = layers.Rescaling(1.0, [m / s for m, s in zip(mean, std, strict=True)], name="add_mean")(x)
     x = layers.ZeroPadding2D(1, name=ORDER_MARKS.get(order, "stem_pad"))(x)

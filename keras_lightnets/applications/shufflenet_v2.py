@@ -22,7 +22,7 @@ from keras_lightnets.layers import ChannelShuffle, ChannelSplit
 preprocess_input = FAMILY.preprocessing
 
 _STEM = 24
-_UNITS = (4, 8, 4)  # of stages 2, 3 and 4; the first of each has stride 2
+_UNITS = (4, 8, 4)  # of stages 2, 3 and 4, the first of each with stride 2
 
 
 class Config(NamedTuple):
@@ -44,11 +44,11 @@ CONFIGS = {
 class Wiring(NamedTuple):
     """Where implementations differ without saying so. Weights of one fit no other."""
 
-    keep_input: bool  # the shortcut of a strided unit keeps its channels; else it gives half of the output
-    shuffle_first: bool  # even and odd channels part where a unit begins; else the halves are shuffled where it ends
+    keep_input: bool  # the shortcut of a strided unit keeps its channels instead of giving half of the output
+    shuffle_first: bool  # even and odd channels part where a unit begins, not halves shuffled where it ends
 
 
-# The paper's figure and its multiply-adds, and pytorchcv's `shufflenetv2b`; those of released weights follow.
+# The paper's figure and its multiply-adds, and pytorchcv's `shufflenetv2b`. The wirings of released weights follow.
 PAPER = Wiring(keep_input=True, shuffle_first=False)
 TORCHVISION = Wiring(keep_input=False, shuffle_first=False)
 MEGVII = Wiring(keep_input=True, shuffle_first=True)

@@ -36,7 +36,7 @@ _UsageError = typer.BadParameter.__base__
 
 def main():
     """Runs the command. Bad input ends in one line on standard error and exit status 1."""
-    # Libraries log to the descriptor of standard error from C++; what Python writes there still arrives.
+    # Libraries log to the descriptor of standard error from C++. What Python writes there still arrives.
     sys.stderr = os.fdopen(os.dup(2), "w", buffering=1, errors="backslashreplace")
     # Names of files may hold bytes that are no text, and a terminal may lack letters.
     sys.stdout.reconfigure(errors="backslashreplace")

@@ -143,7 +143,7 @@ def predict(
 @models.command(name="try")
 def try_(
     output: Annotated[Path, typer.Argument(metavar="OUT", help="A folder that finetune wrote, or a .tflite file.")],
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port on this machine; 0 takes a free one.")] = 8000,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port on this machine. 0 takes a free one.")] = 8000,
 ):
     """Serve a page on this machine that runs the exported files in your browser, on photos or the camera."""
     from keras_lightnets.evaluation.browser import open_server, write_page
@@ -165,7 +165,7 @@ def convert_weights(
     ],
     model: Annotated[str, typer.Option(help="A name from `keras-lightnets list`, such as ReXNet-alpha=1.3.")],
     output: Annotated[
-        Path, typer.Option(help="File to write: .weights.h5 or .safetensors; without such an ending, both.")
+        Path, typer.Option(help="File to write: .weights.h5 or .safetensors. Without such an ending, both.")
     ],
     as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
 ):

@@ -25,11 +25,11 @@ _Features = Annotated[int, typer.Option(min=1, help="Filters of the last convolu
 @studies.command(name="channel-search")
 def channel_search(
     data: Data,
-    output: Annotated[Path, typer.Option(help="Folder to write; started again with the same command, it goes on.")],
+    output: Annotated[Path, typer.Option(help="Folder to write. The same command continues a stopped run.")],
     max_params: Annotated[int, typer.Option(min=1, help="Most trainable parameters.")],
     max_madds: Annotated[int, typer.Option(min=1, help="Most multiply-adds.")],
     blocks: Annotated[int, typer.Option(min=2, help="Number of blocks.")] = 5,
-    downsample: Annotated[list[int] | None, typer.Option(help="Block that halves the image; repeatable.")] = None,
+    downsample: Annotated[list[int] | None, typer.Option(help="Block that halves the image. Repeatable.")] = None,
     candidates: Annotated[int, typer.Option(min=3, help="Networks to train.")] = 40,
     method: Annotated[str, typer.Option(help="random or evolution.")] = "random",
     population: Annotated[int, typer.Option(min=2, help="Networks of a generation of evolution.")] = 10,
@@ -86,7 +86,7 @@ def channel_search(
 @studies.command(name="factor-analysis")
 def factor_analysis(
     data: Data,
-    output: Annotated[Path, typer.Option(help="Folder to write; started again with the same command, it goes on.")],
+    output: Annotated[Path, typer.Option(help="Folder to write. The same command continues a stopped run.")],
     max_madds: Annotated[int, typer.Option(min=1, help="Most multiply-adds of each network.")],
     features: _Features = 1024,
     size: _Size = 32,
@@ -123,15 +123,15 @@ def rank_study(
     output: Annotated[Path, typer.Option(help="Folder for ranks.csv, ranks.json and ranks.png.")],
     layer: Annotated[
         list[str] | None,
-        typer.Option(help="conv1x1, conv3x3, bottleneck_conv or bottleneck_depthwise; repeatable (default: all)."),
+        typer.Option(help="conv1x1, conv3x3, bottleneck_conv or bottleneck_depthwise. Repeatable (default: all)."),
     ] = None,
-    nonlinearity: Annotated[list[str] | None, typer.Option(help="Such as SiLU; repeatable (default: all).")] = None,
+    nonlinearity: Annotated[list[str] | None, typer.Option(help="Such as SiLU. Repeatable (default: all).")] = None,
     networks: Annotated[int, typer.Option(min=1, help="Random layers a point.")] = 100,
     inputs: Annotated[str, typer.Option(help="uniform in [0, 1], or normal.")] = "uniform",
     weights: Annotated[str, typer.Option(help="normal, or uniform within 1 / sqrt(fan_in).")] = "normal",
     norm: Annotated[str, typer.Option(help="identity or batch.")] = "identity",
     channels: Annotated[tuple[int, int], typer.Option(help="Fewest and most output channels.")] = (10, 100),
-    samples: Annotated[int, typer.Option(min=1, help="Input vectors; images with --side above 1.")] = 256,
+    samples: Annotated[int, typer.Option(min=1, help="Input vectors, or images with --side above 1.")] = 256,
     side: Annotated[int, typer.Option(min=1, help="Height and width of the images.")] = 1,
     expansion: Annotated[int, typer.Option(min=1, help="Expansion of the bottlenecks.")] = 2,
     dtype: Annotated[str, typer.Option(help="float32 or float64.")] = "float32",
@@ -174,7 +174,7 @@ def rank_study(
 
 @studies.command(name="cost-table")
 def cost_table(
-    name: Annotated[str | None, typer.Argument(help="Name of the table; without one, the names are listed.")] = None,
+    name: Annotated[str | None, typer.Argument(help="Name of the table. Without one, the names are listed.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
 ):
     """Count a published cost table again, and compare."""

@@ -16,7 +16,7 @@ runs = typer.Typer()
 
 Data = Annotated[str, typer.Option(help="tfds:NAME, tfrecord:GLOB, or a folder with one folder of images per class.")]
 _Recipe = Annotated[str, typer.Option(help="A name from `keras-lightnets recipes`, or a .toml file.")]
-_Set = Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Replace a setting; repeatable.")]
+_Set = Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Replace a setting. Repeatable.")]
 
 
 @runs.command()
@@ -40,11 +40,11 @@ def train(
     context: typer.Context,
     recipe: _Recipe,
     data: Data,
-    output: Annotated[str, typer.Option(help="Folder to write; started again with the same command, a run goes on.")],
+    output: Annotated[str, typer.Option(help="Folder to write. The same command continues a stopped run.")],
     strategy: Annotated[str, typer.Option(help="auto, none, mirrored, multiworker or tpu.")] = "auto",
     model: Annotated[str | None, typer.Option(help="Another network than the recipe's.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Another number of epochs.")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Another batch; the learning rate follows.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Another batch size. The learning rate follows.")] = None,
     size: Annotated[int | None, typer.Option(help="Another side of the input in pixels.")] = None,
     weights: Annotated[str | None, typer.Option(help="Backbone weights to start from.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of split, batches, augmentation and weights.")] = 0,
@@ -117,10 +117,10 @@ _FIGURES = {
 
 @runs.command()
 def compare(
-    output: Annotated[Path, typer.Option(help="Folder for comparison.json, .csv and .png; costs.* with --costs.")],
+    output: Annotated[Path, typer.Option(help="Folder for comparison.json, .csv and .png, or costs.* with --costs.")],
     runs: Annotated[
         list[str] | None,
-        typer.Argument(help="Folders of runs, or networks to train by the recipe; with --costs, patterns, keras:NAME."),
+        typer.Argument(help="Folders of runs, or networks to train by the recipe. With --costs: patterns, keras:NAME."),
     ] = None,
     costs: Annotated[bool, typer.Option(help="Published accuracy against cost and latency instead.")] = False,
     recipe: Annotated[str | None, typer.Option(help="Recipe for the networks that are trained.")] = None,
@@ -261,7 +261,7 @@ def optimize(
     sparsity: Annotated[float, typer.Option(help="Share of zeros after pruning.")] = 0.5,
     clusters: Annotated[int, typer.Option(help="Values per kernel after clustering.")] = 16,
     engine: Annotated[str, typer.Option(help="keras or tfmot, what trains for qat.")] = "keras",
-    keep_float: Annotated[list[str] | None, typer.Option(help="A layer to leave float (ptq); repeatable.")] = None,
+    keep_float: Annotated[list[str] | None, typer.Option(help="A layer to leave float (ptq). Repeatable.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of split, batches and augmentation.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
 ):

@@ -76,7 +76,7 @@ def _decode(paths, side, skip_bad_images, bad, advance):
             if isinstance(image, BadImageError):
                 bad.append(str(image))
             else:
-                # A full disk fails a write; through a memory map it would end the process.
+                # A full disk fails a write. Through a memory map it would end the process.
                 file.write(image)
                 good.append(index)
             advance()

@@ -13,12 +13,12 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from keras_lightnets.errors import UserError
 
-# The sensors of phones have up to 108 megapixels; as RGB this many pixels take 400 MB.
+# The sensors of phones have up to 108 megapixels. As RGB this many pixels take 400 MB.
 MOST_PIXELS = 2**27
 # Pillow hands these to other programs or knows no more than their names.
 _NOT_READ = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}
 # The first bytes of JPEG files with nothing but the standard header before their tables, and of PNG files of 8 bits a
-# channel, without palette or alpha, with up to 11519 pixels a side and no notes but those of fixed length.
+# channel, without palette or alpha, with up to 11519 pixels a side and only notes of fixed length.
 _COMMON_JPEG = r"\C{4}\x00\x10JFIF\x00\C{9}\C\C\x00\C[\x00-\x03\x10-\x13]\C*"
 _COMMON_PNG = (
     r"\CPNG\r\n\x1a\n\C{4}IHDR\x00\x00[\x00-\x2c]\C\x00\x00[\x00-\x2c]\C\x08[\x00\x02]\C{7}"
@@ -168,7 +168,7 @@ def decode_window(content, window):
         pixels = tf.numpy_function(_by_pillow, [content], tf.uint8, stateful=False)
         return cut(tf.ensure_shape(pixels, (None, None, 3)), window)
 
-    # Nearly all files are known by their first bytes; a call of Python takes as long as a small image.
+    # Nearly all files are known by their first bytes. A call of Python takes as long as a small image.
     head = tf.strings.substr(content, 0, _HEAD)
     is_whole = tf.strings.substr(content, -2, 2) == b"\xff\xd9"
     return tf.cond(
@@ -214,7 +214,7 @@ def _is_plain_jpeg(content):
         segment = content[at + 4 : at + 2 + length]
         if marker == 0xFFDA:
             return frame is not None and frame[0] == 8 and frame[3] in (1, 3)
-        # Baseline, extended and progressive frames; the others are rare.
+        # Baseline, extended and progressive frames. The others are rare.
         if marker in (0xFFC0, 0xFFC1, 0xFFC2):
             frame = struct.unpack_from(">BHHB", segment)
         if marker == 0xFFE1 and _is_turned(segment):

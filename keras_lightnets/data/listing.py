@@ -98,7 +98,7 @@ def _entries(folder, hidden=False):
         with os.scandir(folder) as entries:
             return sorted(entries, key=lambda entry: entry.name)
     except OSError as error:
-        # Those of a system may be closed.
+        # System folders may be closed.
         if hidden:
             return []
         raise UserError(f"{folder} cannot be read: {error.strerror}.") from error

@@ -12,7 +12,7 @@ from keras_lightnets.design.formulas import micro_factorized_pointwise as micro_
 from keras_lightnets.design.formulas import micro_groups as micro_groups
 from keras_lightnets.design.formulas import shufflenet_unit as shufflenet_unit
 
-# Name -> module; imported at first use. A module has another name than its function, which it would hide.
+# Name -> module. Imported at first use. A module has another name than its function, which it would hide.
 _AT_FIRST_USE = {
     "BottleneckNet": "keras_lightnets.design.bottleneck_net",
     "RankChoices": "keras_lightnets.design.random_layers",

@@ -14,7 +14,7 @@ from keras_lightnets.errors import UserError
 from keras_lightnets.layers import BatchNormalization
 
 # Blocks that halve the image, counted from 1, in the search's networks of 5, 9 and 13 blocks. The paper does not name
-# them; with these the parameters and multiply-adds of its Table 3 come out.
+# them. These reproduce the parameters and multiply-adds of its Table 3.
 _DOWNSAMPLE = {5: (2, 4), 9: (4, 8), 13: (5, 9)}
 
 

@@ -18,7 +18,7 @@ from keras_lightnets.errors import UserError
 from keras_lightnets.files import replacing, write_csv, write_json
 
 RATIOS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
-# Read off the paper's figure, to 0.01 for the single convolutions and 0.02 for the bottlenecks; two curves that the
+# Read off the paper's figure, to 0.01 for the single convolutions and 0.02 for the bottlenecks. Two curves that the
 # figure does not tell apart have the same values.
 _PUBLISHED = Path(__file__).with_name("rank_curves.csv")
 

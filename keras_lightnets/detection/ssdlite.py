@@ -134,7 +134,7 @@ def _backbone_maps(backbone, name):
 def _extra(x, width, name):
     """Halves the map."""
     x = _activated(_pointwise(x, width // 2, f"{name}_squeeze"), f"{name}_squeeze")
-    # Symmetric, as in torchvision; TensorFlow pads even sides at their end only.
+    # Symmetric, as in torchvision. TensorFlow pads even sides at their end only.
     x = layers.ZeroPadding2D(1, name=f"{name}_pad")(x)
     x = _activated(_depthwise(x, 2, "valid", f"{name}_depthwise"), f"{name}_depthwise")
     return _activated(_pointwise(x, width, f"{name}_expand"), f"{name}_expand")

@@ -39,7 +39,7 @@ def _owner(graph, operator, madds):
 
 def _layer(name, madds):
     """The layer that a layer of the exported graph comes from, or None."""
-    # TensorFlow counts names, "conv_1" being "conv"; helpers are called after their layer, as "conv_pad" is.
+    # TensorFlow counts names: "conv_1" is "conv". Helpers are named after their layer, as "conv_pad" is.
     name = re.sub(r"_\d+$", "", name) if re.sub(r"_\d+$", "", name) in madds else name
     while name and name not in madds:
         name = name.rpartition("_")[0]

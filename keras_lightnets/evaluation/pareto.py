@@ -105,7 +105,7 @@ def _measured(names, path, console):
             latency = min(runner.invoke_ms() for _ in range(_RUNS))
             known[name] = {"latency_ms": latency, "size_bytes": file.stat().st_size}
             if name.startswith(PREFIX):
-                # The catalog has those of ours.
+                # The catalog has the cost of our networks.
                 cost = complexity(model)
                 known[name] |= {"madds": cost.madds, "params": cost.params}
             write_json(path, known)

@@ -167,7 +167,7 @@ def _give_uint8_ends(model):
         for place, position in enumerate(ends):
             inside, outside = graph.tensors[position], copy.deepcopy(graph.tensors[position])
             if inside.type != schema.TensorType.INT8:
-                # That of a layer that is kept float.
+                # The output of a layer that stays in float32.
                 continue
             outside.type = schema.TensorType.UINT8
             outside.quantization.zeroPoint = np.asarray(inside.quantization.zeroPoint) + 128
@@ -197,7 +197,7 @@ def with_int8_classifier(content, classifier, ends):
     Returns:
         The bytes of the file.
     """
-    # Convolutions with int8 weights are no faster than float ones; the classifier does nothing but read its weights.
+    # Convolutions with int8 weights are no faster than float ones. The classifier does nothing but read its weights.
     from ai_edge_quantizer import qtyping, quantizer
 
     engine = quantizer.Quantizer(bytearray(_with_named_outputs(content, ends)))

@@ -129,7 +129,7 @@ class Detections(keras.layers.Layer):
         best, anchors = tf.math.top_k(tf.transpose(scores), min(self._most, scores.shape[0]))
         classes = np.repeat(np.arange(best.shape[0], dtype="float32"), best.shape[1])
         boxes, scores = tf.gather(boxes, tf.reshape(anchors, [-1])), tf.reshape(best, [-1])
-        # One suppression does for all classes: those of each class lie side by side, where they cannot overlap.
+        # One suppression does for all classes: the boxes of each class are moved apart from the others.
         # Other forms of it are a loop in TFLite, or lose the count.
         kept, count = tf.raw_ops.NonMaxSuppressionV4(
             boxes=boxes + classes[:, None],

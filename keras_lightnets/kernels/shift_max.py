@@ -30,7 +30,7 @@ def channel_shift(x, groups):
 
 
 def _shift_by_slices(x, groups):
-    # A gather would leave the delegate of the device; slices and concatenations stay in it.
+    # A gather would leave the delegate of the device. Slices and concatenations stay in it.
     shape = ops.shape(x)
     channels = shape[-1]
     x = ops.reshape(x, (-1, groups, channels // groups))

@@ -8,8 +8,8 @@ from keras import ops
 
 from keras_lightnets.kernels.permutations import shift_permutation, shuffle_permutation, transposed
 
-# Up to these widths one dense permutation matrix is the fastest on a CPU; above them, for the shift, one matrix inside
-# each group, and for the shuffle a transposition.
+# Up to these widths, one dense permutation matrix is the fastest on a CPU. Above them, one matrix inside each group is
+# the fastest for the shift, and a transposition for the shuffle.
 _DENSE_SHIFT_LIMIT = 96
 _DENSE_SHUFFLE_LIMIT = 48
 # Up to this many channels a linear mix is one product with a matrix made for each image.
@@ -186,7 +186,7 @@ def fused_batch_norm(x, gamma, beta, epsilon):
     y, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
         x=x, scale=gamma, offset=beta, mean=none, variance=none, epsilon=epsilon, is_training=True
     )
-    # The operator returns the unbiased variance; Keras keeps the biased one.
+    # The operator returns the unbiased variance. Keras keeps the biased one.
     count = tf.cast(tf.size(x) // tf.shape(x)[-1], variance.dtype)
     return y, mean, variance * (count - 1.0) / count
 

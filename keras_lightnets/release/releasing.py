@@ -22,7 +22,7 @@ from keras_lightnets.training.training import train
 from keras_lightnets.weights.records import record as records
 from keras_lightnets.weights.records.shipped import WEIGHTS
 
-# The float file of half the size, as fast as that of float32.
+# The float16 file has half the size of the float32 file, at the same speed.
 _EXPORTS = ("model_float16.tflite", "model_int8.tflite")
 _LARGEST_LOSS = 0.01
 _WAY_OUT = "Restore it, or release into another folder."

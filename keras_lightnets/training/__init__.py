@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from keras_lightnets.training.finetuning import finetune as finetune
     from keras_lightnets.training.training import train as train
 
-# Imported at first use: these need TensorFlow, and the settings of a run do not; the last one is of a floor above.
+# Imported at first use: these need TensorFlow, and the settings of a run do not. The last is on a floor above.
 _HOMES = {
     "finetune": "keras_lightnets.training.finetuning",
     "train": "keras_lightnets.training.training",

@@ -12,7 +12,7 @@ from keras_lightnets.training.card import WORDS, task_of
 from keras_lightnets.training.report import read_report
 from keras_lightnets.training.training import train
 
-# The figures of a task, as the reports of its runs have them; runs are sorted by the first.
+# The figures of a task, as the reports of its runs have them. Runs are sorted by the first.
 FIGURES = {"classify": ("top1", "top5"), "detect": ("AP", "AP50"), "segment": ("mean_iou", "pixel_accuracy")}
 _FLOAT = "model_float32.tflite"
 _WAY_OUT = "Leave it out, or train again into another folder."
@@ -23,7 +23,7 @@ def compare(names, output, config=None, console=None):
 
     Args:
         names: list of str: output folders of finished runs, and names of networks to train first, each into a folder
-            of `output`. A run that was interrupted goes on, one that ended is not repeated.
+            of `output`. A run that was interrupted continues, and a finished one is not repeated.
         output: str or Path of the folder to write `comparison.json`, `comparison.csv` and `comparison.png` into.
         config: `Config` that every named network is trained with. Defaults to None: folders of runs only.
         console: as in `train`. Defaults to None.

@@ -47,7 +47,7 @@ def _run_phase(run, phase, first_epoch):
     trainee = _compiled(run, phase)
     watched = distribution.dataset(task.validation_batches, run.config.batch_size)
     with distribution.strategy.scope():
-        # TensorFlow traces a training step twice if it creates variables; this creates those of the metrics.
+        # TensorFlow traces a training step twice if it creates variables. This creates the metrics' variables.
         trainee.evaluate(watched, steps=run.config.steps_per_execution, verbose=0)
         while checkpoint.step < last_step and not run.out_of_patience:
             checkpoint.restore(trainee, phase.name)

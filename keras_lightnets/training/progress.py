@@ -100,7 +100,7 @@ class Progress:
             )
 
     def resuming(self, unit, done):
-        """Says after how many of a unit, "epoch" or "step", a run goes on, if after any."""
+        """Says after how many units, "epoch" or "step", a run continues, if after any."""
         if done:
             self._say(f"Resuming after {unit} {done}.")
 

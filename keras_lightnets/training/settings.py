@@ -9,7 +9,7 @@ import typing
 
 from keras_lightnets.errors import UserError
 
-# Of what has no bound of its own; counts in TensorFlow have 32 bits here and there.
+# For settings without a bound of their own. Counts in TensorFlow have 32 bits here and there.
 _LARGEST = 2**31 - 1
 
 

@@ -8,7 +8,7 @@ import re
 from keras_lightnets.errors import UserError
 
 _FIRST_PORT, _PORTS, _TASKS_PER_NODE = 20000, 10000, 20
-# Tasks of a step; more are a mistake.
+# Tasks of a step. More are a mistake.
 _MOST = 10_000
 
 

@@ -47,7 +47,7 @@ def train(config: Config, console: Console | None = None, release: str | os.Path
             f"`{'output' if config.data else 'data'}` is missing: where to read the images, where to write."
         )
     if release is not None:
-        # Its home is a floor above; it trains by this function.
+        # Its home is a floor above, and it trains by this function.
         return importlib.import_module("keras_lightnets.release.releasing").train_and_release(config, release, console)
     if finished_report(config.output, config.settings):
         report = read_report(config.output)

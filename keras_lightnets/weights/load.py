@@ -225,7 +225,7 @@ def _in_head(tensor, source, head, used):
         return tensor.startswith(source.layout.head)
     if tensor.split("/")[0] in head.layers:
         return True
-    # The names of old Keras files vary; a classifier comes last, and has four tensors at most.
+    # The names of old Keras files vary. A classifier comes last, and has four tensors at most.
     position = list(source.tensors.arrays).index(tensor)
     return source.tensors.layout == "topological" and used <= position < used + 4
 

@@ -300,7 +300,7 @@ _MICRONET_LAYOUTS = (
         framework="paddle",
     ),
 )
-# By builder; a network that is not here takes Keras files only.
+# By builder. A network that is not here takes Keras files only.
 LAYOUTS = {
     "MicroNetM0": _MICRONET_LAYOUTS,
     "MicroNetM1": _MICRONET_LAYOUTS,

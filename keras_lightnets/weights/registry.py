@@ -18,7 +18,7 @@ from keras_lightnets.weights.records import (
 )
 from keras_lightnets.weights.records.record import WeightRecord, shown_call
 
-# Facts of the publishers' pages, packages and papers, none measured here; and those of what is shipped.
+# Facts from the publishers' pages, packages and papers, none measured here, and of the weights in this package.
 RECORDS = (
     *svcl.RECORDS,
     *timm.RECORDS,

@@ -24,7 +24,7 @@ def networks(case, source):
 
     table, stem, groups, width, dropout, offsets_a, offsets_b = _SCRIPTS[case.build.__name__]
     if case.kwargs.get("activation") == "relu6":
-        # Columns 11 to 13 of a row are the pieces of its three Dynamic Shift-Max; the name of the table ends in them.
+        # Columns 11 to 13 of a row are the pieces of its three Dynamic Shift-Max. The name of the table ends in them.
         rows = [[*row[:11], 0, 0, 0, *row[14:]] for row in getattr(microconfig, f"{table}_cfgs")]
         table = f"{table[:-3]}000"
         setattr(microconfig, f"{table}_cfgs", rows)

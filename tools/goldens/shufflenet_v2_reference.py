@@ -4,7 +4,7 @@ from tools.goldens.torch_weights import Reference
 
 MODULES = ("keras_lightnets.applications.shufflenet_v2",)
 
-# Table 5 of the paper; pytorchcv's own 1.5x and 2x have a wider conv5.
+# Table 5 of the paper. Pytorchcv's own 1.5x and 2x have a wider conv5.
 _WIDTHS = {
     0.5: ((48, 96, 192), 1024),
     1.0: ((116, 232, 464), 1024),

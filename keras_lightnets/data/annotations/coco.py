@@ -18,7 +18,7 @@ from keras_lightnets.errors import UserError
 from keras_lightnets.files import reading
 
 NAME = "COCO json (annotations/instances_train.json)"
-# That of the 118,287 training images of COCO has 450 MB.
+# The file for COCO's 118,287 training images has 450 MB.
 _LARGEST = 2_000_000_000
 
 

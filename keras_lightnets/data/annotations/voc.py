@@ -57,7 +57,7 @@ def _content(path):
     """Returns the size that a file states, and its objects: name, box and whether it is difficult."""
     try:
         text = read_text(path, _LARGEST)
-        # Entities that name each other grow without end; annotations need none.
+        # Entities that name each other grow without end. Annotations need none.
         if "<!DOCTYPE" in text or "<!ENTITY" in text:
             raise UserError(f"{path} declares a document type, which annotations do not have. Remove it.")
         with reading(path, "Mend or remove it."):

@@ -47,7 +47,7 @@ class _Array:
     """Stands for `numpy.ndarray` in the file, and for the functions that make one."""
 
     def __init__(self, *arguments):
-        # The arguments of what makes an empty array, whose state comes later, or those of `numpy._frombuffer`.
+        # The arguments of `numpy._frombuffer`, or those that make an empty array, whose state comes later.
         if len(arguments) == 4:
             data, kind, shape, order = arguments
             self.__setstate__((1, shape, kind, order == "F", data))
@@ -100,5 +100,5 @@ class _Unpickler(pickle._Unpickler):  # noqa: SLF001
         super().load_build()
 
     dispatch[pickle.BUILD[0]] = load_build
-    # That of byte arrays makes one of the length that the file says before it reads.
+    # Python's own opcode for byte arrays makes one of the length that the file says before it reads.
     dispatch[pickle.BYTEARRAY8[0]] = dispatch[pickle.BINBYTES8[0]]

@@ -45,7 +45,7 @@ _PYTORCHCV = (
     _Release("g4_w1", _TF2CV[9].arguments, "v0.0.245", "1335", "e2415f8270a4b6cbfe7dc97044d497edbc898577", 34.19),
     _Release("g8_w1", _TF2CV[10].arguments, "v0.0.250", "1342", "9a979b365424addba75c559a61a77ac7154b26eb", 34.06),
 )
-# Of the ShuffleNets V2 only these have the paper's widths; "b" keeps the input in strided units, as the paper does.
+# Of the ShuffleNets V2 only these have the paper's widths. "b" keeps the input in strided units, as the paper does.
 _TF2CV_V2 = (
     _Release("v2b_wd2", {"alpha": 0.5}, "v0.0.422", "1784", "d5644a6ab8fcb6ff04f30a2eb862ebd2de92b94c", None),
     _Release("v2b_w1", {}, "v0.0.422", "1104", "b7db0ca041e996ee76fec7f126dc39c4e5120e82", None),

@@ -6,7 +6,7 @@ _HOST = "https://storage.googleapis.com/tensorflow/keras-applications"
 _SLIM_V1 = "mobilenet_v1.md of TensorFlow's slim models"
 _SLIM = "README of TensorFlow's slim models"
 
-# Top-1 at 224, 192, 160 and 128 pixels, for V2 also at 96; the wide V2 were published at 224 only.
+# Top-1 at 224, 192, 160 and 128 pixels, for V2 also at 96. The wide V2 were published at 224 only.
 _V1 = {
     1.0: (70.9, 70.0, 68.0, 65.2),
     0.75: (68.4, 67.2, 65.3, 62.1),

@@ -2,7 +2,7 @@
 
 from keras_lightnets.weights.records.record import RAW_BGR, WeightRecord, of_width
 
-# Top-1 errors; of the first version with 3 and with 8 groups.
+# Top-1 errors, of the first version with 3 and with 8 groups.
 _V1 = {0.5: (42.7, 41.2), 1.0: (32.2, 32.0), 1.5: (28.4, 29.0), 2.0: (25.9, 27.1)}
 _V2 = {0.5: 38.9, 1.0: 30.6, 1.5: 27.4, 2.0: 25.0}
 
