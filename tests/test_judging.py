@@ -109,6 +109,32 @@ def test_a_saved_model_takes_batches(tmp_path):
     assert to_saved_model(_mixing_the_batch(), tmp_path / "saved").max_abs_diff < 1e-6
 
 
+def _cancelling(likeness):
+    """A model with a score that is the difference of two averages, alike to `likeness`."""
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((8, 8, 3))
+    x = layers.BatchNormalization()(layers.Conv2D(2, 3, use_bias=False, name="pair")(inputs))
+    x = layers.GlobalAveragePooling2D()(layers.ReLU()(layers.Rescaling(1.0, 10.0)(x)))
+    model = keras.Model(inputs, layers.Dense(1, name="difference")(x), name="tiny")
+    kernel = model.get_layer("pair").get_weights()[0]
+    kernel[..., 1] = kernel[..., 0] * (1 + likeness)
+    model.get_layer("pair").set_weights([kernel])
+    model.get_layer("difference").set_weights([np.float32([[1 / likeness], [-1 / likeness]]), np.zeros(1)])
+    return model
+
+
+def test_the_bound_knows_how_a_model_reacts_to_rounding(tmp_path):
+    reference = Reference(_cancelling(3e-3), IMAGES)
+    assert judging.BOUND < reference.rounding() < 1e-2
+    outputs = [reference.expected[0] * (1 + 1.5 * reference.rounding())]
+    judging.check_file(reference, outputs)
+    with pytest.raises(UserError, match="the file would say something else than tiny"):
+        judging.check_file(reference, [1.1 * outputs[0]])
+    with pytest.raises(UserError, match=r"rounding alone moves the scores of tiny by \d+% .* Pass `samples`"):
+        to_tflite(_cancelling(1e-6), tmp_path / "model.tflite")
+    assert not list(tmp_path.iterdir())
+
+
 def _fuse_wrongly(model):
     """An inference graph that forgets the layer "culprit"."""
     forget = {"culprit": layers.Identity}

@@ -15,6 +15,8 @@ from keras_lightnets.graph import calls
 # Share of the largest logit by which an inference graph or a float file may differ from the model. Rounding stays
 # fifty times below it.
 BOUND = 1e-3
+# Where rounding alone moves the logits by more, nothing can be said about a file.
+_MOST_ROUNDING = 1e-2
 # Share of the detections that the file must have in common with the model. Where scores are equal but for rounding,
 # suppression may keep another box.
 _SHARED = 0.9
@@ -24,7 +26,8 @@ _IMAGES = 16
 
 def check_fused(reference, fused):
     """Raises a `UserError` if an inference graph says something else than the model of a `Reference`."""
-    if not _agrees(reference, fused):
+    if not _agrees(reference, _outputs(fused, reference)):
+        _check_rounding(reference)
         layer = _first_unlike_part(reference.model, reference.samples[:_IMAGES])
         raise _unlike(reference.model, layer, "its inference graph, made by `fuse`,")
 
@@ -38,7 +41,8 @@ def check_file(reference, outputs, fused=None, convert=None):
         fused: the inference graph that a `.tflite` file was converted from. Defaults to None.
         convert: function from a functional model to the bytes of its `.tflite` file. Defaults to None.
     """
-    if reference.difference(outputs) > BOUND:
+    if not _agrees(reference, outputs):
+        _check_rounding(reference)
         layer = _first_unlike_in_file(fused, reference.samples[:_IMAGES], convert) if fused is not None else None
         raise _unlike(reference.model, layer, "the file")
 
@@ -57,6 +61,15 @@ def check_detections(reference, report):
         )
 
 
+def _check_rounding(reference):
+    rounding = reference.rounding()
+    if rounding > _MOST_ROUNDING:
+        raise UserError(
+            f"Nothing was written: rounding alone moves the scores of {reference.model.name} by {rounding:.0%} on "
+            "these samples, so no file can be verified by them. Pass `samples` of the images that it was trained on."
+        )
+
+
 def _unlike(model, layer, what):
     where = "" if layer is None else f"; the first layer that differs is {layer.name} ({type(layer).__name__})"
     return UserError(
@@ -65,9 +78,15 @@ def _unlike(model, layer, what):
     )
 
 
-def _agrees(reference, fused):
-    outputs = fused.predict(reference.samples[:_IMAGES], verbose=0)
-    return reference.difference(keras.tree.flatten(outputs)) <= BOUND
+def _outputs(fused, reference):
+    return keras.tree.flatten(fused.predict(reference.samples[:_IMAGES], verbose=0))
+
+
+def _agrees(reference, outputs):
+    """Whether outputs equal the outputs of the model, but for rounding."""
+    difference = reference.difference(outputs)
+    # Few networks react to rounding so strongly, so this is asked only where it matters.
+    return difference <= BOUND or difference <= 2 * min(reference.rounding(), _MOST_ROUNDING)
 
 
 def _first_unlike_part(model, samples):
@@ -76,7 +95,8 @@ def _first_unlike_part(model, samples):
 
     def differs(call):
         part = keras.Model(model.inputs, call.outputs)
-        return not _agrees(Reference(part, samples), fuse(part))
+        reference = Reference(part, samples)
+        return not _agrees(reference, _outputs(fuse(part), reference))
 
     low, high = -1, len(order) - 1
     while high - low > 1:
@@ -87,7 +107,8 @@ def _first_unlike_part(model, samples):
         call = before
     if call.model is not None and len(call.inputs) == 1:
         inside = keras.Model(model.inputs, call.inputs[0]).predict(samples, verbose=0)
-        if not _agrees(Reference(call.model, inside), fuse(call.model)):
+        reference = Reference(call.model, inside)
+        if not _agrees(reference, _outputs(fuse(call.model), reference)):
             return _first_unlike_part(call.model, inside)
     return call.operation
 

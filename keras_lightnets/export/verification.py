@@ -248,6 +248,13 @@ class Reference:
             shares.append(np.max(np.abs(ours - theirs)) / max(np.max(np.abs(theirs)), _LEAST_LOGIT))
         return float(max(shares))
 
+    def rounding(self):
+        """Returns by how much the logits move if each pixel is rounded once more, as a share of the largest logit."""
+        some = self.samples[:_SLOWLY_RUN]
+        signs = np.random.default_rng(0).choice(np.float32([-1, 1]), some.shape)
+        outputs = self.model.predict(some * (1 + np.finfo("float32").eps * signs), verbose=0)
+        return self.difference(keras.tree.flatten(outputs))
+
     def _check(self, path, outputs, options):
         ours, theirs = ([tuple(output.shape[1:]) for output in each] for each in (outputs, self.expected))
         if options is not None:
