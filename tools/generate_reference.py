@@ -23,7 +23,7 @@ PAGES = {
     ),
     "detection": (
         "Detection and segmentation",
-        "Heads over any network of the package.",
+        "Detectors and segmenters over any network of the package, and what measures them.",
         ("keras_lightnets.detection", "keras_lightnets.segmentation"),
     ),
     "layers": ("Layers", "Primitives that Keras lacks.", ("keras_lightnets.layers",)),
@@ -41,7 +41,7 @@ PAGES = {
     "design": ("Design", "Cost formulas and the channel studies of the papers.", ("keras_lightnets.design",)),
     "weights": ("Weights", "Published and own weights.", ("keras_lightnets.weights",)),
 }
-# What no package gathers: page -> public names.
+# What is listed apart from its package: page -> public names.
 MORE = {
     "networks": (
         "keras_lightnets.complexity.complexity",
@@ -49,6 +49,12 @@ MORE = {
         "keras_lightnets.complexity.LayerCost",
         "keras_lightnets.complexity.PartCost",
         "keras_lightnets.applications.micronet.decode_predictions",
+    ),
+    "detection": (
+        "keras_lightnets.SSDLite",
+        "keras_lightnets.decode_detections",
+        "keras_lightnets.COCOMeanAP",
+        "keras_lightnets.LRASPP",
     ),
 }
 _HEAD = "<!-- Generated from docstrings: make reference -->\n\n"
@@ -73,15 +79,23 @@ def summary(thing):
 
 def listed():
     """Returns a dict from each page to a dict from public paths to objects; a name is listed where it comes first."""
+    apart = {path for paths in MORE.values() for path in paths}
     homes, pages = set(), {}
     for page, (_, _, packages) in PAGES.items():
-        found = {path: thing for package in packages for path, thing in public_names(package).items()}
-        for path in MORE.get(page, ()):
-            module, _, name = path.rpartition(".")
-            found[path] = getattr(importlib.import_module(module), name)
-        pages[page] = {path: thing for path, thing in found.items() if _home(thing) not in homes}
-        homes |= {_home(thing) for thing in found.values()}
+        found = {path: _thing(path) for path in MORE.get(page, ())}
+        for package in packages:
+            found |= {path: thing for path, thing in public_names(package).items() if path not in apart}
+        pages[page] = {}
+        for path in sorted(found, key=lambda path: path.count(".")):
+            if _home(found[path]) not in homes:
+                pages[page][path] = found[path]
+                homes.add(_home(found[path]))
     return pages
+
+
+def _thing(path):
+    module, _, name = path.rpartition(".")
+    return getattr(importlib.import_module(module), name)
 
 
 def _home(thing):
