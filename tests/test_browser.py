@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -18,6 +19,7 @@ from keras_lightnets.data.windows import show_square
 from keras_lightnets.errors import UserError
 from keras_lightnets.evaluation import browser
 from keras_lightnets.evaluation.prediction import classify
+from keras_lightnets.export import to_tflite
 from keras_lightnets.export.metadata import Metadata
 from keras_lightnets.export.tflite import Exporter
 from keras_lightnets.preprocessing import IMAGENET_STATISTICS, SYMMETRIC
@@ -38,6 +40,8 @@ def exported(tmp_path_factory):
         exporter.write(folder / "model_float32.tflite", None, about)
         (folder / "plain").mkdir()
         exporter.write(folder / "plain" / "plain.tflite", None)
+    pixels = keras.Input((8, 8, 3))
+    to_tflite(keras.Model(pixels, keras.layers.Conv2D(2, 1)(pixels)), folder / "plain" / "masks.tflite")
     return folder
 
 
@@ -80,12 +84,13 @@ def test_resizing_equals_pythons(tmp_path):
         (".", "holds no .tflite file"),
         ("model.keras", "model.keras is neither a .tflite nor a .keras file|is not a Keras model"),
         ("plain.tflite", "plain.tflite carries no labels and preprocessing"),
+        ("masks.tflite", "masks.tflite is a segmenter, and the page is for classifiers. Draw boxes and masks"),
     ],
 )
 def test_what_cannot_be_shown(exported, tmp_path, name, said):
     if name == "model.keras":
         (tmp_path / name).write_bytes(b"nothing")
-    source = exported / "plain" / name if name == "plain.tflite" else tmp_path / name
+    source = exported / "plain" / name if name.endswith(".tflite") else tmp_path / name
     with pytest.raises(UserError, match=said):
         browser.write_page(source)
 

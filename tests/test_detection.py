@@ -16,6 +16,7 @@ from keras_lightnets.detection.anchors import anchor_sizes
 from keras_lightnets.detection.boxes import encode, overlaps
 from keras_lightnets.detection.loss import UNCLEAR, match
 from keras_lightnets.errors import UserError
+from keras_lightnets.evaluation.profiling import open_model
 from tests import detection_run
 from tools.scenes import CLASSES, GRIDS, OBJECTS, SIZE, seeded_outputs
 
@@ -24,20 +25,20 @@ GOLDEN = dict(np.load(ROOT / "tests/goldens/torchvision/detection.npz"))
 IMAGE = (SIZE, SIZE, 3)
 TOLERANCE = 1e-6
 
-# Builder, arguments, classes, channels of the first two maps, parameters and multiply-adds: the papers' figures to the
-# digit that they print, and 91 logits (90 classes) in those of MobileNetV3.
-COUNTS = [
-    ("MobileNet", {}, 80, (512, 1024), 5_100_661, 1_309_162_944),
-    ("MobileNetV2", {}, 80, (576, 1280), 4_337_013, 788_830_144),
-    ("MobileNetV3Large", {}, 90, (672, 960), 5_006_735, 613_143_104),
-    ("MobileNetV3Small", {}, 90, (288, 576), 2_518_271, 210_417_856),
-    ("ReXNet", {"alpha": 0.9}, 80, (702, 1152), 4_985_436, 887_687_608),
-    ("ReXNet", {}, 80, (768, 1280), 5_682_198, 1_007_918_560),
-    ("ReXNet", {"alpha": 1.3}, 80, (1002, 1664), 8_425_826, 1_600_552_936),
-    ("ReXNetLite", {}, 80, (768, 1280), 4_567_589, 1_024_036_544),
-    ("ShuffleNetV2", {}, 80, (232, 1024), 3_070_885, 415_472_544),
-    ("MicroNetM0", {}, 80, (32, 384), 1_385_315, 53_088_240),
-]
+# Channels of the first two maps, of stride 16 and 32.
+CHANNELS = {
+    "MobileNet-alpha=1.0": (512, 1024),
+    "MobileNetV2-alpha=1.0": (576, 1280),
+    "MobileNetV3Large-alpha=1.0": (672, 960),
+    "MobileNetV3Small-alpha=1.0": (288, 576),
+    "ReXNet-alpha=0.9": (702, 1152),
+    "ReXNet-alpha=1.0": (768, 1280),
+    "ReXNet-alpha=1.3": (1002, 1664),
+    "ReXNetLite-alpha=1.0": (768, 1280),
+    "ShuffleNetV2-alpha=1.0": (232, 1024),
+    "MicroNetM0": (32, 384),
+}
+QUICK = ("ssdlite:MobileNetV2-alpha=1.0", "ssdlite:MicroNetM0")
 
 
 def backbone(side=64, name="MicroNetM0", **arguments):
@@ -48,21 +49,24 @@ def objects(boxes, labels):
     return {"boxes": np.array(boxes, "float32"), "labels": np.array(labels)}
 
 
-QUICK = ("MobileNetV2", "MobileNetV3Small", "MicroNetM0")
-
-
 @pytest.mark.parametrize(
-    ("name", "arguments", "classes", "channels", "params", "madds"),
-    [pytest.param(*row, marks=() if row[0] in QUICK else pytest.mark.slow) for row in COUNTS],
+    "record",
+    [
+        pytest.param(record, id=record.name, marks=() if record.name in QUICK else pytest.mark.slow)
+        for record in kl.list_models("detect")
+    ],
 )
-def test_counts(name, arguments, classes, channels, params, madds):
-    detector = kl.SSDLite(backbone(SIZE, name, **arguments), classes)
-    first = [detector.get_layer(f"map{number}_boxes_depthwise").input.shape[1:] for number in (1, 2)]
-    assert first == [(20, 20, channels[0]), (10, 10, channels[1])]
+def test_counts(record):
+    """The listed ones, by the names that `keras-lightnets profile` takes."""
+    detector = open_model(record.name)
     cost = kl.complexity(detector)
-    assert (cost.params, cost.madds, cost.unknown) == (params, madds, ())
+    assert (cost.params, cost.madds + cost.mix_madds, cost.unknown) == (record.params, record.madds, ())
+    sides = [detector.get_layer(f"map{number}_boxes_depthwise").input.shape[1:] for number in (1, 2)]
+    assert [side for side, _, _ in sides] == [record.input_size // 16, record.input_size // 32] == [20, 10]
+    channels = tuple(channels for _, _, channels in sides)
+    assert channels == CHANNELS.get(record.name.partition(":")[2], channels)
     assert detector.output["boxes"].shape == (None, 2034, 4) == (None, *detector.anchors.shape)
-    assert detector.output["classes"].shape == (None, 2034, classes + 1)
+    assert detector.output["classes"].shape == (None, 2034, record.classes + 1)
 
 
 def test_paper_anchors():

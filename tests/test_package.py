@@ -22,6 +22,7 @@ from typer.testing import CliRunner
 import keras_lightnets as kl
 from keras_lightnets.cli.main import app
 from keras_lightnets.cli.output import open_console
+from keras_lightnets.errors import UserError
 from keras_lightnets.quiet import quiet
 from keras_lightnets.training.progress import Progress
 from tests.public_names import missing_names
@@ -185,6 +186,19 @@ def test_names_are_printed_as_they_are():
 def test_list_is_json_if_asked():
     records = json.loads(CliRunner().invoke(app, ["list", "--json"]).stdout)
     assert {"MicroNetM0", "ReXNet-alpha=1.0"} <= {record["name"] for record in records}
+
+
+@pytest.mark.parametrize(
+    ("task", "name", "published"),
+    [("detect", "ssdlite:ReXNet-alpha=1.3", 27.3), ("segment", "lraspp:MicroNetM0", None)],
+)
+def test_list_of_heads(task, name, published):
+    listed = CliRunner().invoke(app, ["list", "--task", task]).stdout
+    assert name in listed and "published" in listed
+    records = json.loads(CliRunner().invoke(app, ["list", "--task", task, "--json"]).stdout)
+    assert {record["name"]: record["published"] for record in records}[name] == published
+    with pytest.raises(UserError, match="`task` must be 'classify', 'detect' or 'segment'. Received: task='boxes'"):
+        kl.list_models("boxes")
 
 
 def test_the_root_links_show_the_house():

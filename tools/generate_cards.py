@@ -3,7 +3,7 @@
 python -m tools.generate_cards
 """
 
-from keras_lightnets.applications.catalog import FAMILIES, records
+from keras_lightnets.applications.catalog import FAMILIES, head_records, records
 from keras_lightnets.preprocessing import RAW
 from keras_lightnets.weights import list_weights
 from tools import DOCS
@@ -43,7 +43,7 @@ Preprocessing: {preprocessing}
 
 {weights}
 
-## Feature pyramid
+{heads}## Feature pyramid
 
 `keras_lightnets.feature_pyramid(model, levels=(2, 3, 4, 5))` returns a model whose output "Pk" has stride 2^k and these
 channels:
@@ -80,6 +80,7 @@ def card(family):
         module=family.module,
         call=f"{example.call}({', '.join(f'{key}={_quoted(value)}' for key, value in arguments.items())})",
         preprocessing=_preprocessing(example.preprocessing),
+        heads=_heads(head_records(family)),
         levels=" | ".join(f"P{level}" for level in levels),
         rule="|".join(["---:"] * len(levels)),
         channels="\n".join(
@@ -110,6 +111,28 @@ def _weights(models):
         "| `weights` | imagenet | Network | Format | Source | Top-1 | Hash | Licence | Unverified |\n"
         f"|---|---|---|---|---|---:|---|---|---|\n{rows}"
     )
+
+
+_HEADS = """## Detectors and segmenters
+
+| Name | Task | Classes | Size | Parameters | Multiply-adds | Published | Source of the accuracy |
+|---|---|---:|---:|---:|---:|---:|---|
+{rows}
+
+`keras-lightnets profile NAME` counts each of them. Published is AP on COCO for detectors, and mean IoU for segmenters.
+None was measured with this package. No weights are released for these heads.
+[Detect and segment](../how-to/detect-and-segment.md) shows their use.
+
+"""
+
+
+def _heads(records):
+    rows = "\n".join(
+        f"| `{record.name}` | {record.task} | {record.classes} | {record.input_size} | {record.params:,} "
+        f"| {record.madds / 1e6:.1f} M | {_percent(record.published)} | {record.published_source or '-'} |"
+        for record in records
+    )
+    return _HEADS.format(rows=rows) if records else ""
 
 
 def _shown(model):

@@ -21,6 +21,27 @@ class Variant(NamedTuple):
     source: str | None = None  # of `top1`
 
 
+class HeadVariant(NamedTuple):
+    """A detector or a segmenter on one of the variants, as a row of its family's table."""
+
+    name: str  # of the head in `HEADS`, a colon, and the name of the variant
+    params: int  # trainable
+    madds: int
+    published: float | None = None  # average precision or mean intersection over union, in percent
+    source: str | None = None  # of `published`
+
+
+class Head(NamedTuple):
+    """What the rows of a head have in common."""
+
+    task: str
+    classes: int
+    size: int  # height and width of the images
+
+
+HEADS = {"ssdlite": Head("detect", 80, 320), "lraspp": Head("segment", 21, 512)}
+
+
 class Pyramid(NamedTuple):
     """Where the features at several resolutions are in the networks of a family, by the names of layers.
 
@@ -48,6 +69,7 @@ class Family(NamedTuple):
     pyramid: Pyramid
     counted: str  # on what the parameters and multiply-adds below were counted
     variants: tuple[Variant, ...]
+    heads: tuple[HeadVariant, ...] = ()
     madds: str = "convolutions and dense layers"  # whose multiply-adds these are
     channels_first: bool = False  # whether the networks also take that data format
     default_size: int | None = 224  # side of the input under a classifier, or None for any
@@ -92,3 +114,29 @@ class ModelRecord(NamedTuple):
     def builder(self) -> Callable:
         """The function that builds it, imported at first use: to read the catalog takes no Keras."""
         return getattr(importlib.import_module(f"keras_lightnets.applications.{self.family}"), self.call)
+
+
+class HeadRecord(NamedTuple):
+    """A detector or a segmenter on a published variant.
+
+    Attributes:
+        name: such as `"ssdlite:ReXNet-alpha=1.3"`, which `keras-lightnets profile` takes: `SSDLite` or `LRASPP`, and
+            the name of the `ModelRecord` of the backbone.
+        task: "detect" or "segment".
+        classes: int, as COCO has them for detectors (80) and Pascal VOC for segmenters (21, with the background).
+        input_size: int, height and width of its images.
+        params: int, trainable parameters with the head for these classes.
+        madds: int, multiply-adds at that size, of convolutions, dense layers and Dynamic Shift-Max's mixing.
+        published: float, published AP on COCO of a detector or mean IoU of a segmenter, in percent. None where none
+            was published.
+        published_source: str, where it was published. Nothing here was measured with this package.
+    """
+
+    name: str
+    task: str
+    classes: int
+    input_size: int
+    params: int
+    madds: int
+    published: float | None
+    published_source: str | None

@@ -15,22 +15,63 @@ models = typer.Typer()
 
 
 @models.command(name="list")
-def list_(as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False):
+def list_(
+    task: Annotated[
+        str, typer.Option(help="classify, detect (SSDLite on the networks) or segment (LR-ASPP).")
+    ] = "classify",
+    as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
+):
     """List every variant with its cost and its published accuracy."""
     from keras_lightnets.applications.catalog import list_models
 
+    records = list_models(task)
     if as_json:
-        names = ("name", "input_size", "params", "madds", "top1", "top1_source", "weights")
-        print(json.dumps([{name: getattr(record, name) for name in names} for record in list_models()], indent=2))
+        names = [name for name in records[0]._fields if name not in _NOT_LISTED]
+        print(json.dumps([{name: getattr(record, name) for name in names} for record in records], indent=2))
         return
-    table = rich.table.Table("name", caption="top-1: ImageNet, as published; docs/cards names the sources")
+    if task == "classify":
+        _print_classifiers(records)
+    else:
+        _print_heads(records)
+
+
+_NOT_LISTED = ("family", "call", "kwargs", "preprocessing", "pyramid")
+
+
+def _print_classifiers(records):
+    table = rich.table.Table(
+        "name",
+        caption="top-1: ImageNet, as published; docs/cards names the sources. "
+        "Detectors: keras-lightnets list --task detect. Segmenters: --task segment.",
+    )
     for name in ("params", "MAdds", "top-1", "weights"):
         table.add_column(name, justify="right")
-    for record in list_models():
-        accuracy = "" if record.top1 is None else f"{record.top1:.1f} %"
+    for record in records:
         weights = ", ".join(record.weights[:1])
-        table.add_row(record.name, f"{record.params / 1e6:.2f} M", f"{record.madds / 1e6:.1f} M", accuracy, weights)
+        table.add_row(record.name, *_costs(record), _percent(record.top1), weights)
     open_console().print(table)
+
+
+def _print_heads(records):
+    measure = {"detect": "AP", "segment": "mIoU"}[records[0].task]
+    classes, size = records[0].classes, records[0].input_size
+    table = rich.table.Table(
+        "name",
+        caption=f"{classes} classes, {size}x{size} pixels. {measure}: as published; docs/cards names the sources.",
+    )
+    for name in ("params", "MAdds", measure):
+        table.add_column(name, justify="right")
+    for record in records:
+        table.add_row(record.name, *_costs(record), _percent(record.published))
+    open_console().print(table)
+
+
+def _costs(record):
+    return f"{record.params / 1e6:.2f} M", f"{record.madds / 1e6:.1f} M"
+
+
+def _percent(share):
+    return "" if share is None else f"{share:.1f} %"
 
 
 @models.command()

@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 from keras_lightnets.errors import UserError
-from keras_lightnets.evaluation.opening import ModelFile
+from keras_lightnets.evaluation.opening import NETWORKS, ModelFile
 from keras_lightnets.files import replacing, write_json
 from keras_lightnets.weights.download import home, offline
 
@@ -65,9 +65,14 @@ def _records(paths):
     """Returns what the page knows of each file that a browser can run, and lines about the others."""
     records, left_out = [], []
     for path in paths:
-        file = ModelFile(path)
+        file = ModelFile(path, tuple(NETWORKS))
         if file.path.suffix != ".tflite":
             raise UserError(f"{path} is no .tflite file. Browsers run no others.")
+        if file.task != "classify":
+            raise UserError(
+                f"{path} is a {NETWORKS[file.task]}, and the page is for classifiers. Draw boxes and masks on photos "
+                "with keras-lightnets predict."
+            )
         about, ends = file.metadata, file.network.ends
         if "int8" in (end["dtype"] for end in ends):
             left_out.append(f"{path} takes int8 pixels, which LiteRT.js does not. Export it with uint8 ends.")

@@ -11,6 +11,7 @@ import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
 from keras_lightnets.applications.catalog import find_model
+from keras_lightnets.applications.family import HEADS
 from keras_lightnets.complexity import complexity
 from keras_lightnets.detection import SSDLite
 from keras_lightnets.errors import UserError
@@ -22,8 +23,7 @@ from keras_lightnets.files import replacing
 from keras_lightnets.quiet import quiet
 from keras_lightnets.segmentation import LRASPP
 
-# With the classes of COCO and of Cityscapes.
-_HEADS = {"ssdlite": (SSDLite, 80), "lraspp": (LRASPP, 19)}
+_BUILDERS = {"ssdlite": SSDLite, "lraspp": LRASPP}
 
 
 class LayerTimes(NamedTuple):
@@ -59,17 +59,17 @@ def open_model(source, size=None):
 
     Args:
         source: str, a name in `list_models()`, one of keras.applications such as "keras:EfficientNetB0", or the path. A
-            detector or segmenter on a network is "ssdlite:MobileNetV2" or "lraspp:MobileNetV3Large", with the classes
-            of its paper's table.
-        size: int, height and width of its images. Defaults to None: the network's own.
+            detector or segmenter on such a network is "ssdlite:MobileNetV2" or "lraspp:MobileNetV3Large", with the
+            classes of `list_models("detect")` and `list_models("segment")`.
+        size: int, height and width of its images. Defaults to None: the network's own, 320 of detectors, and 512 of
+            segmenters.
 
     Raises:
         UserError: if there is no such network or file, or it does not take the size.
     """
     head, colon, network = source.partition(":")
-    if colon and head in _HEADS:
-        build, classes = _HEADS[head]
-        return build(open_model(network, size), classes)
+    if colon and head in HEADS:
+        return _BUILDERS[head](open_model(network, size or HEADS[head].size), HEADS[head].classes)
     if not source.endswith(".keras"):
         if source.startswith(PREFIX):
             build, side = find_keras(source).builder, size

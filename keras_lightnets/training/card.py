@@ -17,6 +17,7 @@ class Words(NamedTuple):
         same: that agreement in words.
         image: what of an image is shown to the network.
         measure: see `title`.
+        difference: name of the difference from the Keras model in the report of an export.
     """
 
     network: str
@@ -27,6 +28,7 @@ class Words(NamedTuple):
     same: str
     image: str
     measure: str
+    difference: str = "max_abs_diff"
 
 
 _WHOLE = "the whole image, its sides not in proportion"
@@ -50,6 +52,8 @@ WORDS = {
         same="same boxes",
         image=_WHOLE,
         measure="AP",
+        # Box codes differ in units of their own.
+        difference="max_score_diff",
     ),
     "segment": Words(
         network="Segmenter (LR-ASPP)",
@@ -74,7 +78,8 @@ def task_of(report):
 def export_rows(report):
     """Returns the header and the rows of the table of exports, all text. The first row is the Keras model."""
     words = WORDS[task_of(report)]
-    header = ("file", words.title, "size", "largest diff.", words.same, "ms on one thread", "XNNPACK parts")
+    differs = {"max_abs_diff": "largest diff.", "max_score_diff": "largest score diff."}[words.difference]
+    header = ("file", words.title, "size", differs, words.same, "ms on one thread", "XNNPACK parts")
     rows = [("model.keras", _percent(report[COMPARED[task_of(report)]]), "", "", "", "", "")]
     for export in report["exports"]:
         lite = export["latency_ms"] is not None
@@ -83,7 +88,7 @@ def export_rows(report):
                 export["path"],
                 _percent(export[words.figure]),
                 f"{export['size_bytes'] / 1e6:.2f} MB",
-                f"{export['max_abs_diff']:.1e}",
+                "" if export[words.difference] is None else f"{export[words.difference]:.1e}",
                 _percent(export[words.agreement]),
                 f"{export['latency_ms']:.2f}" if lite else "",
                 str(export["partitions"]) if lite else "",
@@ -144,7 +149,10 @@ def accuracy(test):
 
 
 def _precision(test):
-    inside = "`model_detections.tflite` has decoding and suppression inside, and its AP counts scores above 0.3 alone"
+    inside = (
+        "`model_detections.tflite` has decoding and suppression inside, and its AP counts scores above 0.3 alone.\n"
+        "Two boxes of a class are the same if their intersection over union is at least 0.95"
+    )
     figures = ", ".join(f"{name} {_percent(test[name])}" for name in ("AP", "AP50", "AP75"))
     return f"{figures}; AP50 by class: {_by_class(test, 'AP50')}.\n{inside}"
 

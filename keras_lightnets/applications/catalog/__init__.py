@@ -3,8 +3,9 @@
 import difflib
 import importlib
 import pkgutil
+from typing import Literal, overload
 
-from keras_lightnets.applications.family import Family, ModelRecord
+from keras_lightnets.applications.family import HEADS, Family, HeadRecord, ModelRecord
 from keras_lightnets.errors import UserError
 from keras_lightnets.weights.records.record import WeightRecord
 from keras_lightnets.weights.registry import RECORDS
@@ -15,19 +16,39 @@ FAMILIES: tuple[Family, ...] = tuple(
 )
 
 
-def list_models() -> tuple[ModelRecord, ...]:
+@overload
+def list_models(task: Literal["classify"] = "classify") -> tuple[ModelRecord, ...]: ...
+@overload
+def list_models(task: str) -> tuple[HeadRecord, ...]: ...
+def list_models(task: str = "classify") -> tuple:
     """Lists every published variant with its numbers, without building any.
 
+    Args:
+        task: str, "classify" for classifiers, "detect" for `SSDLite` on the variants or "segment" for `LRASPP`.
+            Defaults to "classify".
+
     Returns:
-        A tuple of `ModelRecord`, by the names of the modules and, within each, in the order of the papers' tables.
+        A tuple of `ModelRecord`, or of `HeadRecord` for detectors and segmenters, by the names of the modules and,
+        within each, in the order of the papers' tables.
+
+    Raises:
+        UserError: for another task.
 
     Example:
 
     >>> small = [record for record in keras_lightnets.list_models() if record.madds < 5_000_000]
     >>> [(record.name, record.params, record.top1) for record in small]
     [('MicroNetM0', 1019590, 46.6), ('MicroNetM0-activation=relu6', 909802, None)]
+    >>> detectors = keras_lightnets.list_models("detect")
+    >>> max(detectors, key=lambda record: record.published or 0).name
+    'ssdlite:ReXNet-alpha=1.3'
     """
-    return tuple(record for family in FAMILIES for record in records(family))
+    if task == "classify":
+        return tuple(record for family in FAMILIES for record in records(family))
+    found = tuple(record for family in FAMILIES for record in head_records(family) if record.task == task)
+    if not found:
+        raise UserError(f"`task` must be 'classify', 'detect' or 'segment'. Received: task={task!r}")
+    return found
 
 
 def find_model(name: str) -> ModelRecord:
@@ -72,6 +93,12 @@ def records(family: Family) -> tuple[ModelRecord, ...]:
         )
         for row in family.variants
     )
+
+
+def head_records(family: Family) -> tuple[HeadRecord, ...]:
+    """Returns the `HeadRecord`s of one `Family`."""
+    heads = [(HEADS[row.name.partition(":")[0]], row) for row in family.heads]
+    return tuple(HeadRecord(row.name, *head, *row[1:]) for head, row in heads)
 
 
 def list_weights(builder: str | None = None, **arguments: object) -> tuple[WeightRecord, ...]:

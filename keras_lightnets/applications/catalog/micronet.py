@@ -1,6 +1,6 @@
 """MicroNet: its variants and what is known of them."""
 
-from keras_lightnets.applications.family import Family, Pyramid, Variant
+from keras_lightnets.applications.family import Family, HeadVariant, Pyramid, Variant
 from keras_lightnets.preprocessing import IMAGENET_STATISTICS
 
 _README = "authors' README"
@@ -54,5 +54,15 @@ FAMILY = Family(
         Variant("MicroNetM1", _RELU6, 1_547_051, 1_556_997, 5_091_136, (6, 8, 16, 32, 576)),
         Variant("MicroNetM2", _RELU6, 1_876_172, 1_891_948, 9_835_456, (8, 12, 24, 64, 768)),
         Variant("MicroNetM3", _RELU6, 2_044_472, 2_072_248, 17_671_840, (12, 16, 24, 80, 864)),
+    ),
+    heads=(
+        HeadVariant("ssdlite:MicroNetM0", 1_385_315, 54_323_440),
+        HeadVariant("ssdlite:MicroNetM1", 1_666_448, 72_189_088),
+        HeadVariant("ssdlite:MicroNetM2", 2_145_233, 103_355_216),
+        HeadVariant("ssdlite:MicroNetM3", 2_356_093, 128_821_504),
+        HeadVariant("lraspp:MicroNetM0", 230_452, 40_785_968),
+        HeadVariant("lraspp:MicroNetM1", 409_525, 54_462_176),
+        HeadVariant("lraspp:MicroNetM2", 777_470, 93_334_416),
+        HeadVariant("lraspp:MicroNetM3", 932_826, 137_849_792),
     ),
 )

@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from keras_lightnets.applications.family import Family, Pyramid, Variant
+from keras_lightnets.applications.family import Family, HeadVariant, Pyramid, Variant
 from keras_lightnets.preprocessing import SYMMETRIC
 
 _TABLE_6 = "paper, Table 6"
@@ -49,5 +49,9 @@ FAMILY = Family(
         _mobilenet({"alpha": 0.75}, 2_585_560, 2_601_976, 325_400_448, (48, 96, 192, 384, 768), 68.4, _TABLE_6),
         _mobilenet({"alpha": 0.5}, 1_331_592, 1_342_536, 149_497_088, (32, 64, 128, 256, 512), 63.7, _TABLE_6),
         _mobilenet({"alpha": 0.25}, 470_072, 475_544, 41_030_272, (16, 32, 64, 128, 256), 50.6, _TABLE_6),
+    ),
+    heads=(
+        HeadVariant("ssdlite:MobileNet-alpha=1.0", 5_100_661, 1_309_162_944, 22.2, "MobileNetV2's paper"),
+        HeadVariant("lraspp:MobileNet-alpha=1.0", 3_477_482, 3_032_743_936),
     ),
 )

@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from keras_lightnets.applications.family import Family, Pyramid, Variant
+from keras_lightnets.applications.family import Family, HeadVariant, Pyramid, Variant
 from keras_lightnets.preprocessing import SYMMETRIC
 
 _SLIM = "README of TensorFlow's slim models"
@@ -45,5 +45,9 @@ FAMILY = Family(
         _mobilenet({"alpha": 0.75}, 2_636_424, 2_663_064, 209_069_792, (16, 24, 24, 72, 1280), 69.8, _SLIM),
         _mobilenet({"alpha": 0.5}, 1_968_680, 1_987_224, 97_131_840, (8, 16, 16, 48, 1280), 65.4, _SLIM),
         _mobilenet({"alpha": 0.35}, 1_677_128, 1_691_208, 59_285_808, (8, 8, 16, 32, 1280), 60.3, _SLIM),
+    ),
+    heads=(
+        HeadVariant("ssdlite:MobileNetV2-alpha=1.0", 4_337_013, 788_830_144, 22.1, "paper"),
+        HeadVariant("lraspp:MobileNetV2-alpha=1.0", 2_555_210, 1_620_574_208),
     ),
 )

@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from keras_lightnets.applications.family import Family, Pyramid, Variant
+from keras_lightnets.applications.family import Family, HeadVariant, Pyramid, Variant
 from keras_lightnets.preprocessing import RAW
 
 _SLIM = "README of TensorFlow's slim models"
@@ -53,5 +53,13 @@ FAMILY = Family(
         _small({"alpha": 1.0}, 2_542_856, 2_554_968, 56_510_400, (16, 16, 24, 48, 576), 67.4, "paper"),
         _small({"alpha": 0.75}, 2_041_872, 2_051_552, 43_399_344, (16, 16, 24, 40, 432), 65.4, "paper"),
         _small({"minimalistic": True}, 2_044_736, 2_056_848, 52_288_448, (16, 16, 24, 48, 576), 61.9, _SLIM),
+    ),
+    heads=(
+        HeadVariant("ssdlite:MobileNetV3Large-alpha=1.0", 4_859_525, 598_343_744, 22.0, "paper, with 90 classes"),
+        HeadVariant("ssdlite:MobileNetV3Small-alpha=1.0", 2_405_621, 202_530_496, 16.0, "paper, with 90 classes"),
+        HeadVariant(
+            "lraspp:MobileNetV3Large-alpha=1.0", 3_221_538, 1_158_127_488, 57.9, "torchvision, with output_stride=16"
+        ),
+        HeadVariant("lraspp:MobileNetV3Small-alpha=1.0", 1_077_954, 316_891_136),
     ),
 )

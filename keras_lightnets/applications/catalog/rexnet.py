@@ -2,10 +2,11 @@
 
 from functools import partial
 
-from keras_lightnets.applications.family import Family, Pyramid, Variant
+from keras_lightnets.applications.family import Family, HeadVariant, Pyramid, Variant
 from keras_lightnets.preprocessing import IMAGENET_STATISTICS
 
 _TABLE_5 = "paper, Table 5"
+_TABLE_6 = "paper, Table 6"
 _SUPPLEMENT = "paper, supplement"
 _README = "authors' README"
 _TIMM = "timm's results table (weights sw_in12k_ft_in1k, pretrained on more images)"
@@ -83,5 +84,12 @@ FAMILY = Family(
         _rounded({"alpha": 1.5}, 9_782_256, 9_844_480, 872_390_256, (24, 56, 96, 192, 1920)),
         _rounded({"alpha": 2.0}, 16_522_432, 16_605_632, 1_559_353_712, (32, 80, 120, 256, 2560), 82.602, _TIMM),
         _rounded({"alpha": 3.0}, 34_810_008, 34_934_040, 3_343_674_720, (48, 112, 176, 384, 3840), 84.036, _TIMM),
+    ),
+    heads=(
+        HeadVariant("ssdlite:ReXNet-alpha=0.9", 4_985_436, 887_687_608, 24.7, _TABLE_6),
+        HeadVariant("ssdlite:ReXNet-alpha=1.0", 5_682_198, 1_007_918_560, 25.3, _TABLE_6),
+        HeadVariant("ssdlite:ReXNet-alpha=1.3", 8_425_826, 1_600_552_936, 27.3, _TABLE_6),
+        HeadVariant("ssdlite:ReXNetLite-alpha=1.0", 4_567_589, 1_024_036_544),
+        HeadVariant("lraspp:ReXNet-alpha=0.9", 3_237_331, 1_860_655_016),
     ),
 )

@@ -1,6 +1,6 @@
 """ShuffleNet: its variants and what is known of them."""
 
-from keras_lightnets.applications.family import Family, Pyramid, Variant
+from keras_lightnets.applications.family import Family, HeadVariant, Pyramid, Variant
 from keras_lightnets.preprocessing import IMAGENET_STATISTICS
 
 _TABLE_2 = "paper (CVPR), Table 2"
@@ -81,5 +81,9 @@ FAMILY = Family(
         _variant(8, 2.0, 6_522_232, 6_600_568, 521_942_016, (48, 48, 768, 1536, 3072), 72.9, _MEGVII),
         _variant(8, 0.5, 1_090_104, 1_108_984, 43_008_064, (16, 16, 224, 416, 832), 57.3, _V1_TABLE_5, variant="arch2"),
         _variant(3, 0.5, 950_914, 959_554, 41_634_216, (12, 12, 180, 360, 720), 57.2, _TABLE_5, variant="shallow"),
+    ),
+    heads=(
+        HeadVariant("ssdlite:ShuffleNet-groups=3-alpha=1.0", 2_739_117, 420_618_944),
+        HeadVariant("lraspp:ShuffleNet-groups=3-alpha=1.0", 1_158_514, 776_380_416),
     ),
 )

@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from keras_lightnets.applications.family import Family, Pyramid, Variant
+from keras_lightnets.applications.family import Family, HeadVariant, Pyramid, Variant
 from keras_lightnets.preprocessing import IMAGENET_STATISTICS
 
 _TENSORPACK = "paper, as quoted in tensorpack's README"
@@ -37,5 +37,9 @@ FAMILY = Family(
         _shufflenet({"alpha": 1.0}, 2_279_760, 2_295_940, 145_814_296, (24, 24, 116, 232, 1024), 69.4, _TABLE_8),
         _shufflenet({"alpha": 1.5}, 3_507_720, 3_531_160, 298_970_656, (24, 24, 176, 352, 1024), 72.6, _TABLE_8),
         _shufflenet({"alpha": 2.0}, 7_403_600, 7_437_316, 590_783_000, (24, 24, 244, 488, 2048), 74.9, _TABLE_8),
+    ),
+    heads=(
+        HeadVariant("ssdlite:ShuffleNetV2-alpha=1.0", 3_070_885, 415_472_544),
+        HeadVariant("lraspp:ShuffleNetV2-alpha=1.0", 1_522_326, 811_128_832),
     ),
 )

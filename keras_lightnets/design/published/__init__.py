@@ -4,6 +4,13 @@ Where a count neither rounds to the printed figure nor is cut off to it, the row
 the figure stands for.
 """
 
-from keras_lightnets.design.published import micronet, mobilenet, mobilenet_v2, rexnet, shufflenet
+from keras_lightnets.design.published import heads, micronet, mobilenet, mobilenet_v2, rexnet, shufflenet
 
-TABLES = {**mobilenet.TABLES, **mobilenet_v2.TABLES, **shufflenet.TABLES, **micronet.TABLES, **rexnet.TABLES}
+TABLES = {
+    **mobilenet.TABLES,
+    **mobilenet_v2.TABLES,
+    **shufflenet.TABLES,
+    **micronet.TABLES,
+    **rexnet.TABLES,
+    **heads.TABLES,
+}

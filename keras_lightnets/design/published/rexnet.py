@@ -2,17 +2,11 @@
 
 from keras_lightnets import applications as kl
 from keras_lightnets.design.bottleneck_net import bottleneck_net_cost
-from keras_lightnets.design.published.tables import Row, Table, network, total_madds, total_params
-
-_BILLIONS = ("MAdds, B", "params, M")
-
-
-def _giga(cost):
-    return total_madds(cost) / 1e3
+from keras_lightnets.design.published.tables import BILLIONS, Row, Table, network, total_gigas, total_params
 
 
 def _rexnet(builder, alpha, printed_madds, printed_params, why=""):
-    printed, measures = (printed_madds, printed_params), (_giga, total_params)
+    printed, measures = (printed_madds, printed_params), (total_gigas, total_params)
     return network(f"{builder.__name__} x{alpha}", printed, builder, measures=measures, why=why, alpha=alpha)
 
 
@@ -26,7 +20,7 @@ TABLES = {
     "rexnet": Table(
         "ReXNet, all published widths",
         "Han et al., Rethinking Channel Dimensions, CVPR 2021: Table 5 and supplement",
-        _BILLIONS,
+        BILLIONS,
         (
             _rexnet(kl.ReXNet, 0.9, "0.35", "4.1"),
             _rexnet(kl.ReXNet, 1.0, "0.40", "4.8"),
@@ -43,7 +37,7 @@ TABLES = {
     "rexnet-lite": Table(
         "ReXNet-lite, all published widths",
         "authors' README",
-        _BILLIONS,
+        BILLIONS,
         (
             _rexnet(kl.ReXNetLite, 1.0, "0.41", "4.7"),
             _rexnet(kl.ReXNetLite, 1.3, "0.65", "6.8", "with the statistics of batch normalisation"),

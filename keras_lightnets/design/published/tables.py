@@ -42,6 +42,11 @@ def total_madds(cost):
     return (cost.madds + cost.mix_madds) / 1e6
 
 
+def total_gigas(cost):
+    """Multiply-adds, the mix of Dynamic Shift-Max included, in billions."""
+    return total_madds(cost) / 1e3
+
+
 def madds_of_features(cost):
     """Multiply-adds without the classifier, in millions."""
     return total_madds(cost) - cost.parts["head"].madds / 1e6
@@ -68,4 +73,5 @@ def network(name, printed, builder, size=224, measures=(total_madds, total_param
 
 
 MILLIONS = ("MAdds, M", "params, M")
+BILLIONS = ("MAdds, B", "params, M")
 SLIM = "README of TensorFlow's slim models"
