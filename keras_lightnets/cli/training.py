@@ -68,7 +68,7 @@ def train(
         os.dup2(sys.stderr.fileno(), 2)
         os.execv(sys.executable, sys.orig_argv)
     except KeyboardInterrupt:
-        raise UserError(f"Interrupted: start the same command again to go on with {output}.") from None
+        raise UserError(f"Interrupted: start the same command again to continue {output}.") from None
 
 
 @runs.command()
@@ -243,7 +243,7 @@ def finetune(
         training.finetune(training.Options(**given), resume, open_console())
     except KeyboardInterrupt:
         kept = (Path(output) / "checkpoint" / "last.npz").exists()
-        hint = f"the last epoch is kept in {output}; go on with --resume" if kept else "no epoch was finished"
+        hint = f"the last epoch is kept in {output}, continue with --resume" if kept else "no epoch was finished"
         raise UserError(f"Interrupted: {hint}.") from None
 
 

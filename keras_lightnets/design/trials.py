@@ -118,7 +118,7 @@ class Trials:
             except BrokenProcessPool:
                 raise UserError(
                     f"A process of the search was ended, perhaps for lack of memory. Start the same command again "
-                    f"to go on with {self._folder}, with fewer workers."
+                    f"to continue {self._folder}, with fewer workers."
                 ) from None
             finally:
                 pool.shutdown(wait=False, cancel_futures=True)
@@ -127,7 +127,7 @@ class Trials:
 def _refuse_change(folder, before, after):
     if changed := [name for name in {**before, **after} if before.get(name) != after.get(name)]:
         raise UserError(
-            f"{folder} holds results with {changed[0]}={before.get(changed[0])}, not {after.get(changed[0])}: go on "
+            f"{folder} holds results with {changed[0]}={before.get(changed[0])}, not {after.get(changed[0])}: continue "
             "with the same settings, or choose another folder."
         )
 

@@ -54,7 +54,7 @@ class Checkpoint:
                 raise UserError(f"The output {output} exists already: choose another or remove it.")
             return
         if not resume:
-            raise UserError(f"The output {output} exists already: pass --resume to go on with it.")
+            raise UserError(f"The output {output} exists already: pass --resume to continue it.")
         for name, before in self._begun_with("settings", dict).items():
             if self.settings.get(name) != before:
                 raise UserError(

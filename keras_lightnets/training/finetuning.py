@@ -42,7 +42,7 @@ def finetune(options: Options, resume: bool = False, console: Console | None = N
 
     Args:
         options: `Options`.
-        resume: bool, whether to go on with an interrupted run of the same options. Defaults to False.
+        resume: bool, whether to continue an interrupted run of the same options. Defaults to False.
         console: `rich.console.Console` to show the progress on. Defaults to None: silence.
 
     Returns:

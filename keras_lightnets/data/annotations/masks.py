@@ -66,7 +66,7 @@ def _classes(root, found):
         for name in _NAMES:
             if (folder / name).is_file():
                 return read_names(folder / name)
-    raise UserError(f"{root} names no classes: write labels.txt there, one name a line, that of number 0 first.")
+    raise UserError(f"{root} names no classes: write labels.txt there, one name a line, number 0 first.")
 
 
 def _checked(path, image, size, classes):
