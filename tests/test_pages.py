@@ -12,6 +12,7 @@ import typer
 
 import keras_lightnets
 from keras_lightnets.cli.main import app
+from tests import test_pages_run
 from tools import english, generate_fusing, generate_reference, pages
 
 PAGES = english.pages()
@@ -63,6 +64,12 @@ def _check(command):
 def test_commands_exist_with_their_options(path, block):
     for command in block.commands:
         _check(command)
+
+
+def test_every_block_is_run_or_says_why_not():
+    run = [*test_pages_run.PAGES, pages.DOCS / "tutorial" / "photos-to-phone.md", pages.ROOT / "CONTRIBUTING.md"]
+    left = [f"{_id(path)}:{block.line}" for path, block in BLOCKS if path not in run and not block.reason]
+    assert left == []
 
 
 @pytest.mark.parametrize("command", ("keras-lightnets train --recipes x", "make nothing", "rm x", "python -m tools.no"))

@@ -29,6 +29,7 @@ Accuracies are top-1 on ImageNet as published. None was measured with this packa
 
 ## Use
 
+<!-- not run: needs a download -->
 ```python
 import keras_lightnets
 from keras_lightnets.applications import {module}

@@ -25,6 +25,7 @@ values beside the measured ones. `python -m tools.generate_design RUNS` writes t
 
 ## Rank of a layer's output against its ratio of channels (Figure 1)
 
+<!-- not run: takes minutes -->
 ```bash
 {rank_command}
 ```
@@ -40,6 +41,7 @@ correlation of the nonlinearities here with the paper's. It is 1 where smooth on
 
 {rank_text}
 
+<!-- not run: the docstring of feature_rank runs it -->
 ```python
 for features in keras_lightnets.design.feature_rank(model, images):  # of any model, layer by layer
     print(features.layer, features.rank, features.channels, features.nuclear_norm, features.singular_values[0])
@@ -56,6 +58,7 @@ blocks halve the image. Here they are blocks 2 and 4 of 5, 4 and 8 of 9, and 5 a
 
 ## Channel search
 
+<!-- not run: takes minutes -->
 ```bash
 {search_command}
 ```
@@ -76,6 +79,7 @@ model = {best}
 
 ## What widens the features (Table 2)
 
+<!-- not run: takes minutes -->
 ```bash
 {factor_command}
 ```
