@@ -57,11 +57,13 @@ def finished(tmp_path_factory):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
-def test_page(path, finished, tmp_path, monkeypatch):
+def test_page(path, request, tmp_path, monkeypatch):
     blocks = [block for block in pages.blocks(path) if block.reason is None]
     lines = [line for block in blocks for line in block.commands]
-    makes_out = any("--output out" in line and "--resume" not in line for line in lines)
-    shutil.copytree(finished, tmp_path, ignore=shutil.ignore_patterns("out") if makes_out else None, dirs_exist_ok=True)
+    if any(word in block.text for word in ("photos", "out/", "holiday.jpg") for block in blocks):
+        makes_out = any("--output out" in line and "--resume" not in line for line in lines)
+        left_out = shutil.ignore_patterns("out") if makes_out else None
+        shutil.copytree(request.getfixturevalue("finished"), tmp_path, ignore=left_out, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
     images = np.random.default_rng(0).normal(size=(32, 16, 16, 3)).astype("float32")
     labels = np.arange(32) % 3
