@@ -176,6 +176,15 @@ def _odd_orders():
     return keras.Model(inputs, keras.layers.Conv2D(5, 7)(x)[:, 0, 0, :])
 
 
+def _padded_convolutions_before_shift_max():
+    inputs = keras.Input((26, 26, 4))
+    x = keras.layers.Conv2D(12, 1)(keras.layers.ZeroPadding2D(1)(inputs))
+    x = kl.layers.DynamicShiftMax(3, 4, 1)(x)
+    x = keras.layers.Conv2D(16, 1)(keras.layers.ZeroPadding2D(1)(x))
+    x = kl.layers.DynamicShiftMax(4, 4, 2)(x)
+    return keras.Model(inputs, kl.layers.DynamicShiftMax(4, 4, 2)(keras.layers.Conv2D(32, 1, 2)(x)))
+
+
 @pytest.mark.parametrize(
     "make",
     [
@@ -184,6 +193,7 @@ def _odd_orders():
         _shared_layer_and_bare_normalisation,
         _shift_max_without_a_convolution,
         _odd_orders,
+        _padded_convolutions_before_shift_max,
     ],
 )
 def test_equal_for_other_graphs(make):

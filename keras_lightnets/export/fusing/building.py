@@ -181,17 +181,16 @@ class Builder:
             matrix[first[node.shift[order[valid]]], valid] = 1.0
             layer = ours.GroupedConv2D(len(order), use_bias=False, name=self._name(f"{node.name}_shift"))
             shifted = self._weighted(layer, tensor, matrix[None, None])
-        kernel, bias = node.squeeze
-        kernel = _placed(kernel, positions(order, node.channels), len(order))
-        mix = ShiftMaxMix(node.pieces, name=self._name(node.name))
-        return mix([tensor, shifted, self._coefficients(node, tensor, kernel, bias, order)]), kept
+        # The average of a 1x1 convolution is the convolution of the average: it is taken of fewer channels.
+        averaged = source.inputs[0] if _is_pointwise(source) and source.inputs[0].channels < node.channels else source
+        coefficients = self._coefficients(node, averaged, order)
+        return ShiftMaxMix(node.pieces, name=self._name(node.name))([tensor, shifted, coefficients]), kept
 
     def _is_mixed_pointwise(self, node, source):
         """Whether a mix goes into the 1x1 convolution before it: where the map is large, it then costs no pass."""
         return (
             node.pieces == 1
-            and isinstance(source, g.Conv)
-            and source.kernel.shape[:2] == source.strides == (1, 1)
+            and _is_pointwise(source)
             and self._readers[source] == [node]
             and None not in source.shape[1:3]
             and source.shape[1] * source.shape[2] >= _LARGE_MAP
@@ -200,16 +199,19 @@ class Builder:
     def _mixed_pointwise(self, node, conv):
         (tensor, stored), (_, order) = self._stored[conv.inputs[0]], self._stored[conv]
         products = _placed(_dense_kernel(conv)[0, 0], positions(stored, conv.inputs[0].channels), len(stored))
-        # The average over the pixels can be taken before the convolution.
-        kernel, bias = node.squeeze
-        coefficients = self._coefficients(node, tensor, products @ kernel, conv.bias @ kernel + bias, order)
+        coefficients = self._coefficients(node, conv.inputs[0], order)
         weights = [part for of in (order, node.shift[order]) for part in (products[:, of], conv.bias[of])]
         layer = MixedPointwise(node.channels, name=self._name(node.name))
         return self._weighted(layer, [tensor, coefficients], *weights), order
 
-    def _coefficients(self, node, tensor, kernel, bias, order):
-        """The coefficients of a Dynamic Shift-Max for channels in `order`, from the averages of `tensor`."""
-        name = node.name
+    def _coefficients(self, node, averaged, order):
+        """The coefficients of a Dynamic Shift-Max for channels in `order`, from the averages of the node `averaged`."""
+        name, conv = node.name, node.inputs[0]
+        kernel, bias = node.squeeze
+        if averaged is not conv:
+            kernel, bias = _dense_kernel(conv)[0, 0] @ kernel, conv.bias @ kernel + bias
+        tensor, stored = self._stored[averaged]
+        kernel = _placed(kernel, positions(stored, averaged.channels), len(stored))
         x = keras.layers.GlobalAveragePooling2D(name=self._name(f"{name}_average"))(tensor)
         # Trained units are often dead, all of them. One that is constant and read by nobody keeps their range, the step
         # of an int8 file, from vanishing.
@@ -302,6 +304,12 @@ def _links(conv):
     """Which input channel feeds which output channel, a bool array `(inputs, outputs)`."""
     inputs, outputs = conv.inputs[0].channels // conv.groups, conv.channels // conv.groups
     return np.kron(np.eye(conv.groups, dtype=bool), np.ones((inputs, outputs), bool))
+
+
+def _is_pointwise(node):
+    """Whether a node is a 1x1 convolution that keeps the pixels."""
+    is_conv = isinstance(node, g.Conv) and node.kernel.shape[:2] == node.strides == (1, 1)
+    return is_conv and (node.padding == "same" or not np.any(node.padding))
 
 
 def _dense_kernel(conv):
