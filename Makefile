@@ -44,9 +44,9 @@ lint: $(VENV)/.installed
 test: lint
 	$(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow"
 
-# The slow tests that guard what no other does: another backend, and fused networks at odd sizes.
+# The slow tests that guard what no other does: training that learns, replicas, other backends, odd sizes.
 test-chosen: $(VENV)/.installed
-	$(RUN) -m pytest -n 2 -m slow -k "golden_logits or 75x61" tests/test_backends.py tests/test_fusing.py
+	$(RUN) -m pytest -n 2 --dist loadfile -m chosen
 
 test-all: lint $(VENV)/.torch
 	$(RUN) -m pip install --quiet --disable-pip-version-check --editable '.[test,tfds]' --constraint constraints.txt

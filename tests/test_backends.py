@@ -31,6 +31,7 @@ def run(backend, module, *arguments):
 
 
 @pytest.mark.slow
+@pytest.mark.chosen
 @pytest.mark.parametrize("backend", ("jax", "torch"))
 def test_golden_logits(backend):
     assert run(backend, "backend_smoke", *CASES) == [f"{backend} {case}" for case in CASES]

@@ -331,6 +331,8 @@ def test_examples(module):
     assert results.attempted and not results.failed
 
 
+@pytest.mark.slow
+@pytest.mark.chosen
 def test_learns(capsys):
     """Two images, each with a square, are found after some steps."""
     detection_run.main()

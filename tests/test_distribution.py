@@ -35,6 +35,8 @@ def _losses(output):
     return [json.loads(line)["loss"] for line in (output / "log.jsonl").read_text().splitlines()]
 
 
+@pytest.mark.slow
+@pytest.mark.chosen
 def test_two_replicas_learn_as_one(tmp_path):
     process = _process("mirrored", tmp_path / "two", LOGICAL_CPUS="2")
     distributed_run.run("none", str(tmp_path / "one"))

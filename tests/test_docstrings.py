@@ -32,7 +32,16 @@ LONG = (
     "weights.from_hub",
     "weights.push_to_hub",
 )
-SLOW = ("design.rank_study", "optimization.cluster", "optimization.prune", "weights.convert")
+SLOW = (
+    "design.cost_table",
+    "design.rank_study",
+    "export.to_tflite",
+    "optimization.cluster",
+    "optimization.layer_errors",
+    "optimization.prune",
+    "optimization.quantize_aware",
+    "weights.convert",
+)
 # Builders and SSDLite run theirs in tests of their own.
 ELSEWHERE = [path for path in EXAMPLES if THINGS[path].__name__[:1].isupper() and path.count(".") == 1]
 

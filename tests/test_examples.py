@@ -28,6 +28,7 @@ def test_transfer_learning(tmp_path):
     assert (tmp_path / "transfer.keras").is_file()
 
 
+@pytest.mark.slow
 def test_custom_head(capsys):
     assert _main("custom_head")(size=32).max_abs_diff < 1e-5
     assert "layers before fusing" in capsys.readouterr().out

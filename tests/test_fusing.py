@@ -48,7 +48,11 @@ def predicted(model, count=2):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("size", [(224, 224), (160, 160), (96, 96), (75, 61)], ids=lambda size: f"{size[0]}x{size[1]}")
+@pytest.mark.parametrize(
+    "size",
+    [(224, 224), (160, 160), (96, 96), pytest.param((75, 61), marks=pytest.mark.chosen)],
+    ids=lambda size: f"{size[0]}x{size[1]}",
+)
 @pytest.mark.parametrize("name", FAMILIES)
 def test_equal_at_every_size(name, size):
     model = seeded(name, size)

@@ -56,7 +56,8 @@ def test_refusals(arguments, message):
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("quantization", [None, pytest.param("int8", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("quantization", [None, "int8"])
 def test_export(quantization, tmp_path):
     model = kl.MicroNetM0(weights=None, input_shape=(32, 32, 3), classes=10, activation="relu6")
     images = seeded_images((8, 32, 32, 3))

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[1]
 MADE_UP = ROOT / "tests" / "made_up" / "applications"
 LINE = "    from keras_lightnets.applications.tinynet import TinyNet as TinyNet\n"
@@ -32,6 +34,8 @@ sys.exit(pytest.main(["-q", "-p", "no:cacheprovider", "-m", "not slow", "-k", ch
 """
 
 
+@pytest.mark.slow
+@pytest.mark.chosen
 def test_four_places_are_all(tmp_path):
     """Counts, pyramid, golden logits, fusing, card and the contract, with weights by path, are tested in a copy."""
     ignored = shutil.ignore_patterns("__pycache__", "*.weights.h5", "*.tflite")

@@ -9,8 +9,10 @@ import keras_lightnets as kl
 from keras_lightnets.applications.catalog import find_family
 from keras_lightnets.applications.pyramid import expansion_levels, pyramid_levels
 from tools.goldens.derive import build
-from tools.zoo import ZOO
+from tools.zoo import ZOO, by_cost
 
+# One variant of every builder; the rest is the same but for its widths.
+CHEAPEST = {case.build: case for case in sorted(ZOO, key=by_cost, reverse=True)}.values()
 # What SSDLite reads at stride 16: the expansion of the first block of stride 32, or else the output of the last block.
 EXPANSIONS = {
     "MobileNet": "conv_pw_11_relu",
@@ -33,7 +35,9 @@ def test_every_builder_of_the_catalog_is_public():
     assert builders == exported - {None}
 
 
-@pytest.mark.parametrize("case", ZOO, ids=lambda case: case.id)
+@pytest.mark.parametrize(
+    "case", [pytest.param(case, id=case.id, marks=() if case in CHEAPEST else pytest.mark.slow) for case in ZOO]
+)
 def test_numbers(case):
     model = build(case, (case.size, case.size, 3))
     cost = kl.complexity(model)

@@ -94,6 +94,8 @@ def test_weights_are_rounded_by_output_channel():
 # From a model to its twin to the file.
 
 
+@pytest.mark.slow
+@pytest.mark.chosen
 def test_the_twin_trains_and_its_file_says_the_same(network, trained, tmp_path):
     assert trained.name == network.name and trained.input_shape == network.input_shape
     trained.save(tmp_path / "aware.keras")
@@ -125,7 +127,9 @@ KINDS = {
 }
 
 
-@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if "float" in name else pytest.mark.slow) for name in KINDS]
+)
 def test_integer_files(network, tmp_path, name):
     arguments, inside, ends = KINDS[name]
     arguments = {"quantization": "int8", **arguments}
@@ -140,6 +144,7 @@ def test_integer_files(network, tmp_path, name):
     assert report.max_abs_diff < (1e-3 if inside == "int16" else 0.05)
 
 
+@pytest.mark.slow
 def test_layers_are_ranked(network):
     rows = optimization.layer_errors(network, _images(16))
     assert {"stem_act", "pointwise", "head"} < {row["layer"] for row in rows}
@@ -273,6 +278,8 @@ def _values(model):
     return [len(np.unique(w)) for w in model.get_layer("pointwise").get_weights()[:1]]
 
 
+@pytest.mark.slow
+@pytest.mark.chosen
 def test_prune_and_keras_3_is_not_disturbed(network):
     before, seen = network.get_weights(), []
     training = optimization.prune(network, Schedule(0.5, 0.0, 0.5))

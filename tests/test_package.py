@@ -109,6 +109,8 @@ print(json.dumps({
     assert names == {"file": found["file"], "missing": []}
 
 
+@pytest.mark.slow
+@pytest.mark.chosen
 def test_clone_and_editable_install_work_from_another_directory(clone, environment, tmp_path):
     code = "import keras_lightnets as kl; print(kl.__file__, len(kl.list_models()))"
     expected = f"{clone}/keras_lightnets/__init__.py {len(kl.list_models())}\n"

@@ -194,6 +194,7 @@ def test_tensors_have_names_and_buffers_are_inside(files):
         assert buffers[about].DataAsNumpy()[4:8].tobytes() == b"M001"
 
 
+@pytest.mark.slow
 def test_a_quantisation_aware_model_takes_pixels(tmp_path):
     images = SYMMETRIC(PIXELS[:, :16, :16])
     aware = quantize_aware(small_network(), images)

@@ -74,7 +74,7 @@ def test_dilation_sees_the_same_pixels():
     np.testing.assert_allclose(large[:, ::2, ::2], small, rtol=1e-5)
 
 
-@pytest.mark.parametrize("output_stride", (32, 16))
+@pytest.mark.parametrize("output_stride", (pytest.param(32, marks=pytest.mark.slow), 16))
 def test_segmenter(output_stride, tmp_path):
     network = backbone("ShuffleNetV2", alpha=0.5)
     segmenter = kl.LRASPP(network, 4, filters=16, output_stride=output_stride)
@@ -91,6 +91,8 @@ def test_segmenter(output_stride, tmp_path):
     np.testing.assert_array_equal(run(again, images), logits)
 
 
+@pytest.mark.slow
+@pytest.mark.chosen
 def test_learns_with_the_loss_and_metric_of_keras():
     """A network that sees the mask in the pixels, and is told to ignore a part, finds it."""
     keras.utils.set_random_seed(0)

@@ -102,7 +102,7 @@ def _untrained(task, path):
     add_metadata(path, Metadata(config.model, labels, 32, 1.0, config.record.preprocessing, task).to_dict())
 
 
-@pytest.mark.parametrize("task", FIGURES)
+@pytest.mark.parametrize("task", ["detect", pytest.param("segment", marks=pytest.mark.slow)])
 def test_predict_draws(scenes, tmp_path, task):
     photo = scenes / "one" / "test" / "images" / "0000.jpg"
     _untrained(task, tmp_path / "model.keras")

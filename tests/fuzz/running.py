@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 SECONDS = 20
 # Keras and TensorFlow are imported and the samples made before the first file.
-_START = 300
+_START = 1200
 
 
 class Fault(NamedTuple):

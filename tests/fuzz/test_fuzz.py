@@ -15,6 +15,7 @@ def test_damaged_files_are_refused_or_read_as_they_are(tmp_path):
     assert running.run([(name, 0, target.quick) for name, target in TARGETS.items()], SEED, tmp_path) == []
 
 
+@pytest.mark.slow
 def test_every_way_to_fail_is_seen(tmp_path, monkeypatch):
     monkeypatch.setattr(running, "SECONDS", 2)
     # Starts sooner.
