@@ -92,7 +92,7 @@ def assemble(family, builder, identity, arguments, features, head, donor=None):
 
 
 def check_channels_last(title):
-    """Raises a ValueError, which calls the network `title`, unless that is Keras' data format."""
+    """Raises a ValueError that names the network, `title`, if Keras' data format is another."""
     if keras.config.image_data_format() != "channels_last":
         raise ValueError(
             f"{title} is channels_last only; call keras.config.set_image_data_format('channels_last') first. "
@@ -101,7 +101,7 @@ def check_channels_last(title):
 
 
 def _check_head(arguments, donated):
-    """Refuses what no network can end in, or none with weights: before anything is built or downloaded."""
+    """Refuses a head that no network can have, or no network with weights, before anything is built or downloaded."""
     include_top, weights, classes = arguments.include_top, arguments.weights, arguments.classes
     if not include_top and arguments.pooling not in (None, *_POOLS):
         raise ValueError(f"`pooling` must be None, 'avg' or 'max'. Received: pooling={arguments.pooling!r}")

@@ -54,8 +54,8 @@ def learning_rate(config, peak, epochs, steps_per_epoch):
 class _Gradients:
     """What the papers do with the gradients of the whole batch before a step.
 
-    Weight decay is part of them, where Keras' own is decoupled, and their norm is limited over all replicas together,
-    where Keras limits what each replica found.
+    Weight decay is part of the gradients, unlike Keras' decoupled decay. Their norm is limited over all replicas
+    together, while Keras limits each replica.
     """
 
     coupled_decay: float = 0.0

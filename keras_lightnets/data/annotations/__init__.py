@@ -1,6 +1,6 @@
 """Annotated images for detectors and segmenters: boxes and masks, from their files to batches.
 
-`open_annotated` opens a folder, and is to boxes and masks what `data.opening.open_data` is to classes:
+`open_annotated` opens a folder with boxes or masks, as `data.opening.open_data` opens class folders:
 
 >>> data = open_annotated("photos", "detect", seed=0, holdout=0.1)  # doctest: +SKIP
 >>> data.classes, data.splits["train"].count, data.contents["train"], data.left_out, data.bad  # doctest: +SKIP

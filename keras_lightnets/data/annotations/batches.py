@@ -24,7 +24,7 @@ def training_batches(source, task, config, first_step=0, pipelines=1, pipeline=0
 
     Order and augmentation are decided by the seed and the step alone, as in `data.pipeline.training_batches`. The
     settings `crop_area`, `crop_ratio`, `flip`, `jitter` and `erasing` hold. A random part shows at least a tenth, or up
-    to nine tenths, of one of the objects. Those whose centre lies outside are left out, the others are cut to it.
+    to nine tenths, of one of the objects. Objects whose centre lies outside it are left out, the others are cut to it.
 
     Args:
         source: `Source` of annotated training images.

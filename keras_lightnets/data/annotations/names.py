@@ -16,7 +16,7 @@ def read_text(path, largest):
 
 
 def read_names(path):
-    """Returns the names of classes in a text file, a tuple. None, or two that are equal, are a UserError."""
+    """Returns the names of classes in a text file, a tuple. Raises a UserError if there are none, or two are equal."""
     names = [line.strip() for line in read_text(path, _LARGEST).splitlines()]
     while names and not names[-1]:
         names.pop()
