@@ -161,7 +161,7 @@ class Exporter:
         self._deployed = with_pixels(model, self._preprocessing) if self._scales else model
         self._samples, self._labels = samples, labels
         self._folder = tempfile.TemporaryDirectory()
-        self._traces = {}
+        self._traces, self._floats = {}, {}
 
     def __enter__(self):
         return self
@@ -254,16 +254,16 @@ class Exporter:
             # The ranges are learned from the float file. Boxes in 256 steps would be too coarse.
             floats = (*keep_float, *(tail_of(graph) if inside else ()))
             content = with_float_layers(
-                convert(self._traced(graph, "int8")), floats, _output_layers(graph), self._typical, io, inside
+                self._float(graph, "int8"), floats, _output_layers(graph), self._typical, io, inside
             )
         elif quantization == "dynamic":
-            content = with_int8_classifier(
-                convert(self._traced(graph, "float")), _classifier(graph), _output_layers(graph)
-            )
+            content = with_int8_classifier(self._float(graph, "float"), _classifier(graph), _output_layers(graph))
         elif quantization in INTEGERS:
             images = None if self._aware else self._typical if quantization == "int8" else self._shown
             traced = self._traced(graph, "int8")
             content = convert(traced, quantization, images, io, inside)
+        elif quantization is None:
+            content = self._float(graph, "float")
         else:
             content = convert(self._traced(graph, "float"), quantization)
         check_content(content, quantization, self.model.name)
@@ -301,6 +301,14 @@ class Exporter:
             self._traces[arithmetic] = f"{self._folder.name}/{arithmetic}"
             trace(self.fused, arithmetic, self._traces[arithmetic])
         return self._traces[arithmetic]
+
+    def _float(self, graph, arithmetic):
+        """Returns the float file of an inference graph. Those of the model are made once."""
+        if graph is not self.fused:
+            return convert(self._traced(graph, arithmetic))
+        if arithmetic not in self._floats:
+            self._floats[arithmetic] = convert(self._traced(graph, arithmetic))
+        return self._floats[arithmetic]
 
     def _convert_anew(self, model):
         folder = f"{self._folder.name}/anew"
