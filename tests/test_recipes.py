@@ -1,6 +1,7 @@
 """The settings of a run: recipes, what is refused, schedules, weight decay."""
 
 import dataclasses
+import datetime
 import typing
 
 import keras
@@ -56,6 +57,8 @@ SETTINGS_REFUSALS = {
     "a list for a text": ({"optimizer": ["sgd"]}, "optimizer must be of type str"),
     "a number for weights": ({"weights": 5}, "weights must be of type str"),
     "text for a table": ({"about": "x"}, "about must be of type dict"),
+    "a date in a table": ({"about": {"year": datetime.date(2017, 1, 1)}}, "about must be of type dict.*datetime"),
+    "no number in a table": ({"about": {"top1": float("nan")}}, "about must be of type dict.*nan"),
 }
 
 

@@ -1,6 +1,7 @@
 """Settings that check themselves: a dataclass declares the range or the choices of a value beside its type."""
 
 import dataclasses
+import json
 import math
 import numbers
 import os
@@ -77,13 +78,19 @@ def _number(kind):
     return converted
 
 
+def _table(value):
+    # It is written into reports: no NaN, and no date.
+    json.dumps(_exactly(dict)(value), allow_nan=False)
+    return value
+
+
 def _text(value):
     return _exactly(str)(os.fspath(value))
 
 
 _CONVERTED = {
     bool: _exactly(bool),
-    dict: _exactly(dict),
+    dict: _table,
     int: _number(int),
     float: _number(float),
     str: _text,
