@@ -6,6 +6,7 @@ import tensorflow as tf
 from PIL import Image
 
 from keras_lightnets.data.annotations import evaluation_batches, open_annotated, targets, training_batches
+from keras_lightnets.data.decoding import decode_annotated
 from keras_lightnets.data.pipeline import Evaluation
 from keras_lightnets.errors import UserError
 from keras_lightnets.training.config import make_config
@@ -107,6 +108,24 @@ def test_evaluation_sees_every_image_once_and_whole(name, folders):
         assert (second[1]["labels"][3] == -1).all()
         real = first[1]["labels"][0] >= 0
         np.testing.assert_array_equal(first[1]["boxes"][0][real], next(targets(source))["boxes"])
+
+
+@pytest.mark.parametrize("name", ["yolo", "masks"])
+def test_photos_that_are_decoded_once_are_the_same(name, folders):
+    task, config = WRITERS[name][0], make_config(SETTINGS)
+    files = open_annotated(folders[name], task, 0, 0.0).splits
+    pixels = decode_annotated(files, 48, lambda: None)
+    own, others = (
+        next(evaluation_batches(splits["test"], task, config.evaluation).as_numpy_iterator())
+        for splits in (files, pixels)
+    )
+    tf.nest.map_structure(np.testing.assert_array_equal, own, others)
+    (images, own), (others, same) = (
+        next(training_batches(splits["train"], task, config).as_numpy_iterator()) for splits in (files, pixels)
+    )
+    tf.nest.map_structure(np.testing.assert_array_equal, own, same)
+    # Pixels go from -1 to 1.
+    assert 0 < np.abs(images - others).mean() < 0.1
 
 
 def test_settings_of_classifiers_are_refused(folders):

@@ -116,6 +116,8 @@ REFUSALS = [
     ("coco", _box(60, 2, 10, 10), COCO + ", object 2 of .*.jpg: the box from x=60, .* x=70, .* is not inside .* 64x48"),
     ("coco", _box(9, 2, -3, 4), "object 2 of .* is empty or inverted"),
     ("coco", _box(9, 2, 0, 4), "object 2 of .* is empty or inverted"),
+    ("coco", _box(9, 2, 1e-9, 4), "object 2 of .* is empty inside 00.*.jpg, 64x48 pixels"),
+    ("coco", _box(9, 2, 4, 4, area=1e300), "object 2 of .* has an area of 1e\\+300"),
     ("coco", _box(9, 2, 1e400, 4), "is damaged or cannot be read .*it holds Infinity"),
     ("coco", _box(9, 2, 10**400, 4), "object 2 of .* has no bbox of four numbers"),
     ("coco", _box(9, 2, 4), "object 2 of .* has no bbox of four numbers"),
@@ -237,6 +239,13 @@ def test_background_is_kept_and_counted(photos, tmp_path):
     assert sum(contents.background for contents in data.contents.values()) == 2
     assert sum(contents.images for contents in data.contents.values()) == 12
     assert data.left_out == Counter({".doc": 1})
+
+
+def test_objects_without_pixels_are_left_out(photos, tmp_path):
+    folder = _write("coco", tmp_path, photos)
+    _box(9, 2, 4, 0, area=0)(folder)
+    counts = [sum(part.objects) for part in _open("coco", folder).contents.values()]
+    assert sum(counts) == sum(len(scene.labels) for scene in photos) - 1
 
 
 def test_what_is_only_above_the_classes_is_none(photos, tmp_path):

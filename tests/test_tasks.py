@@ -17,8 +17,11 @@ from keras_lightnets.data.digit_scenes import write_digit_scenes
 from keras_lightnets.errors import UserError
 from keras_lightnets.export.metadata import Metadata
 from keras_lightnets.files import add_metadata, read_metadata
-from keras_lightnets.training import Config
+from keras_lightnets.training import Config, load_recipe, recipes
 from keras_lightnets.training.distribution import Distribution
+from keras_lightnets.training.models import build_backbone
+from keras_lightnets.training.progress import Progress
+from keras_lightnets.training.task import Task
 from keras_lightnets.training.tasks import TASKS
 
 TFLITE = ("model_float32.tflite", "model_float16.tflite", "model_int8.tflite")
@@ -92,6 +95,50 @@ def test_a_run_from_photos_to_files(finished, task):
     assert {"detect": "Detector (SSDLite)", "segment": "Segmenter (LR-ASPP)"}[task] in card
     with Image.open(output / "held_out.png") as picture:
         assert picture.size == (4 * 224, 3 * 224)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("task", "method"), [("detect", "ptq"), ("segment", "ptq"), ("segment", "qat")])
+def test_a_finished_run_is_optimized(finished, scenes, tmp_path, task, method):
+    model = finished(task)[0] / "model.keras"
+    command = ["optimize", "--model", str(model), "--data", str(scenes / "one"), "--output", str(tmp_path)]
+    report = json.loads(_run([*command, "--method", method, "--epochs", "1", "--batch-size", "20", "--json"]))
+    kinds = ("float16", "int8", "int16x8") if method == "ptq" else ("int8",)
+    files = ["before.tflite", *(f"model_{kind}.tflite" for kind in kinds)]
+    assert [row["file"] for row in report["files"]] == files
+    for row in report["files"]:
+        assert row["bytes"] == (tmp_path / row["file"]).stat().st_size and row["latency_ms"] > 0
+        assert 0 <= row[FIGURES[task]] <= 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("task", FIGURES)
+def test_finished_runs_are_compared(finished, tmp_path, task):
+    output = finished(task)[0]
+    shutil.copytree(output, tmp_path / "again")
+    first, second = json.loads(
+        _run(["compare", str(output), str(tmp_path / "again"), "--output", str(tmp_path), "--json"])
+    )
+    figure = {"detect": "AP", "segment": "mean_iou"}[task]
+    report = json.loads((output / "report.json").read_text())
+    assert first[figure] == second[figure] == report["test"][figure] and second["name"] == "again"
+    assert first["parameters"] == report["parameters"] and (tmp_path / "comparison.png").is_file()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in recipes() if load_recipe(name).task != "classify"])
+def test_recipes_train(scenes, tmp_path, monkeypatch, name):
+    """Each recipe takes its first steps. What comes after them is the same for every network."""
+    reports, config = [], load_recipe(name, size=64)
+    monkeypatch.setattr(Task, "deliver", lambda task, model, about, step: about)
+    monkeypatch.setattr(Progress, "result", lambda progress, report, output: reports.append(report))
+    weights = tmp_path / "backbone.weights.h5"
+    build_backbone(config).save_weights(weights)
+    files = ("--data", str(scenes / "one"), "--output", str(tmp_path / "out"))
+    backbone = ("--weights", str(weights)) if config.weights or "--weights" in config.about["command"] else ()
+    _run(["train", "--recipe", name, *files, *backbone, "--size", "64", "--epochs", "1", "--batch-size", "20"])
+    (epoch,) = reports[0]["history"]
+    assert np.isfinite(epoch["loss"]) and np.isfinite(epoch["val_loss"])
 
 
 def _untrained(task, path):

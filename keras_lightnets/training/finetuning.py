@@ -6,7 +6,7 @@ import dataclasses
 from rich.console import Console
 
 from keras_lightnets.data.annotations import open_annotated
-from keras_lightnets.data.decoding import decode
+from keras_lightnets.data.decoding import decode, decode_annotated
 from keras_lightnets.data.folder import read_folder
 from keras_lightnets.data.source import Data, arrays
 from keras_lightnets.evaluation.drawing import require_matplotlib
@@ -107,12 +107,16 @@ def _photos(options, distribution, progress):
 
 
 def _annotated(options, distribution, progress):
-    """Lists annotated images, and returns what `_photos` returns."""
+    """Reads annotated images, and returns what `_photos` returns."""
     data = open_annotated(options.data, options.task, options.seed, _HOLDOUT, skip_bad_images=options.skip_bad_images)
     config, build = _config(options, images=data.splits["train"].count), TASKS[options.task].build
     model = models.start(config, build, len(data.classes), distribution)
     progress.contents(data, options.seed)
     progress.bad_images(data.bad)
+    # Those of TensorFlow Datasets are no files.
+    if data.contents:
+        with progress.decoding(sum(split.count for split in data.splits.values())) as advance:
+            data = data._replace(splits=decode_annotated(data.splits, options.size, advance))
     return data, config, build, model, list(data.bad)
 
 

@@ -180,6 +180,9 @@ def _boxes(path, image, size, objects, labels):
             area = None if area is None else float(area)
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise UserError(f"{origin} has no bbox of four numbers: {one.get('bbox')!r:.60}") from error
+        # COCO itself has objects without pixels, and says so.
+        if area == 0 and 0 in (width, height):
+            continue
         corners = (y / size[0], x / size[1], (y + height) / size[0], (x + width) / size[1])
         boxes.append(Box(origin, labels[category], corners, one.get("iscrowd") == 1, area))
     return boxes

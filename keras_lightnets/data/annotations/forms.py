@@ -30,11 +30,11 @@ class Boxes:
         whole = tf.cast(tf.tile(target["size"], [2]), tf.float32)
         boxes = (target["boxes"] * whole - tf.stack([top, left, top, left])) / tf.stack([height, width, height, width])
         centres = (boxes[:, :2] + boxes[:, 2:]) / 2
-        kept = tf.reduce_all((centres > 0) & (centres < 1), axis=1)
-        labels = tf.where(target["ignored"], tf.constant(UNCLEAR, tf.int64), target["labels"])
         # Of a crowd every part counts.
+        kept = target["ignored"] | tf.reduce_all((centres > 0) & (centres < 1), axis=1)
+        labels = tf.where(target["ignored"], tf.constant(UNCLEAR, tf.int64), target["labels"])
         boxes = tf.clip_by_value(boxes, 0, 1)
-        kept |= target["ignored"] & tf.reduce_all(boxes[:, 2:] > boxes[:, :2], axis=1)
+        kept &= tf.reduce_all(boxes[:, 2:] > boxes[:, :2], axis=1)
         return {"boxes": boxes[kept], "labels": labels[kept]}
 
     @staticmethod

@@ -62,7 +62,11 @@ def with_boxes(path, size, objects):
     """
     # By way of pixels, as a wrong box is told in them.
     pixels = np.array([box.corners for box in objects], "float64").reshape(-1, 4) * (*size, *size)
-    for box, (top, left, bottom, right) in zip(objects, pixels, strict=True):
+    inside = np.clip(pixels, 0, (*size, *size))
+    corners = (inside / (*size, *size)).astype("float32")
+    # A side may be too short for 32 bits.
+    empty = (corners[:, 2:] <= corners[:, :2]).any(axis=1)
+    for number, (box, (top, left, bottom, right)) in enumerate(zip(objects, pixels, strict=True)):
         shown = f"{box.origin}: the box from x={left:.6g}, y={top:.6g} to x={right:.6g}, y={bottom:.6g}"
         if not np.isfinite([top, left, bottom, right]).all():
             raise UserError(f"{shown} holds numbers that are not finite. Mend or remove it.")
@@ -70,18 +74,17 @@ def with_boxes(path, size, objects):
             raise UserError(f"{shown} is empty or inverted. Mend or remove it.")
         if top < -1 or left < -1 or bottom > size[0] + 1 or right > size[1] + 1:
             raise UserError(f"{shown} is not inside {path.name}, {size[1]}x{size[0]} pixels. Mend or remove it.")
-        if top >= size[0] or left >= size[1] or bottom <= 0 or right <= 0:
+        if empty[number]:
             raise UserError(f"{shown} is empty inside {path.name}, {size[1]}x{size[0]} pixels. Mend or remove it.")
-        if box.area is not None and not 0 <= box.area < np.inf:
+        if box.area is not None and not 0 <= box.area <= np.finfo("float32").max:
             raise UserError(f"{box.origin} has an area of {box.area:.6g} pixels. Mend or remove it.")
-    pixels = np.clip(pixels, 0, (*size, *size))
-    whole = (pixels[:, 2:] - pixels[:, :2]).prod(axis=1)
+    whole = (inside[:, 2:] - inside[:, :2]).prod(axis=1)
     areas = [full if box.area is None else box.area for box, full in zip(objects, whole, strict=True)]
     return Annotated(
         path,
         size,
         np.array([box.label for box in objects], "int64"),
-        (pixels / (*size, *size)).astype("float32"),
+        corners,
         np.array([box.ignored for box in objects], bool),
         np.array(areas, "float32"),
     )
