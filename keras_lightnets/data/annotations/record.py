@@ -76,7 +76,7 @@ def with_boxes(path, size, objects):
             raise UserError(f"{shown} is not inside {path.name}, {size[1]}x{size[0]} pixels. Mend or remove it.")
         if empty[number]:
             raise UserError(f"{shown} is empty inside {path.name}, {size[1]}x{size[0]} pixels. Mend or remove it.")
-        if box.area is not None and not 0 <= box.area <= np.finfo("float32").max:
+        if box.area is not None and not 0 <= box.area <= float(np.finfo("float32").max):
             raise UserError(f"{box.origin} has an area of {box.area:.6g} pixels. Mend or remove it.")
     whole = (inside[:, 2:] - inside[:, :2]).prod(axis=1)
     areas = [full if box.area is None else box.area for box, full in zip(objects, whole, strict=True)]
