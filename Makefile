@@ -76,7 +76,7 @@ costs: $(VENV)/.installed
 	$(RUN) -m tools.generate_costs
 
 # Minutes each, and only meaningful on a quiet machine; then docs/performance.md.
-BENCHMARKS := training_step tflite_latency shift_max_operator primitives import_and_build export_time
+BENCHMARKS := training_step two_cores tflite_latency shift_max_operator primitives import_and_build export_time
 benchmarks: $(VENV)/.installed
 	for name in $(BENCHMARKS); do $(RUN) -m benchmarks.$$name || exit 1; done
 	$(RUN) -m benchmarks.performance_page

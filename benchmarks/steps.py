@@ -15,7 +15,8 @@ def keras_step(model, batch):
     if backend == "tensorflow":
         import tensorflow as tf
 
-        iterator = iter(tf.data.Dataset.from_tensors((images, labels)).repeat())
+        dataset = tf.data.Dataset.from_tensors((images, labels)).repeat()
+        iterator = iter(tf.distribute.get_strategy().experimental_distribute_dataset(dataset))
         model.optimizer.build(model.trainable_variables)
         model.make_train_function()
         return lambda: model.train_function(iterator)
