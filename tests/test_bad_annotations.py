@@ -164,6 +164,8 @@ REFUSALS = [
     ("voc", _xml("<width>64", "<width>48"), "002.xml says that 002.jpg has 48x48 pixels; upright it has 64x48"),
     ("voc", _file("labels.txt", "red\ngreen\n"), "of a class that nobody named: there are red, green"),
     ("voc", _file("Annotations/x.xml"), "x.xml has no image: there is none of its name in .*JPEGImages"),
+    ("voc", _file("ImageSets/Main/test.txt", 5000 * "a"), "test.txt lists a{60}, but .* has no such image"),
+    ("coco", _json(lambda coco: coco["images"][3].update(file_name=5000 * "a")), "annotations of a{80}, but there is"),
     ("voc", _file("ImageSets/Main/test.txt", "none\n"), "test.txt lists none, but .* has no such image"),
     ("yolo", _line("0 0.5 0.5 1.2 0.2"), f"{YOLO}: the box from x=-6.4, .* is not inside 002.jpg, 64x48 pixels"),
     ("yolo", _line("0 0.5 0.5 -0.1 0.2"), f"{YOLO}: .* is empty or inverted"),

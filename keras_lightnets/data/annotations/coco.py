@@ -6,6 +6,7 @@ in the folder of the part (`train/_annotations.coco.json`). The images stand bes
 """
 
 import json
+import os
 import re
 from collections import Counter, defaultdict
 from typing import NamedTuple
@@ -118,13 +119,17 @@ def _content(path):
     for image in images:
         number, name = _field(path, "image", image, "id", (int, str)), _field(path, "image", image, "file_name", str)
         if number in known:
-            raise UserError(f"{path} has two images of id {number!r}: {known[number][0]}, {name}. Number them again.")
+            raise UserError(
+                f"{path} has two images of id {number!r:.40}: {known[number][0]:.80}, {name:.80}. Number them again."
+            )
         known[number] = (name, image.get("width"), image.get("height"))
     objects = defaultdict(list)
     for one in annotations:
         number = _field(path, "annotation", one, "image_id", (int, str))
         if number not in known:
-            raise UserError(f"{path}: annotation {one.get('id')} has no image: there is none of id {number!r}.")
+            raise UserError(
+                f"{path}: annotation {one.get('id')!r:.40} has no image: there is none of id {number!r:.40}."
+            )
         objects[number].append(one)
     return _Content(classes, known, objects)
 
@@ -158,10 +163,10 @@ def _images(path, images, folders):
     """Returns the ids of the images by their Paths."""
     found = {}
     for number, (name, _, _) in images.items():
-        image = next((folder / name for folder in folders if (folder / name).is_file()), None)
+        image = next((folder / name for folder in folders if os.path.isfile(folder / name)), None)
         if image is None:
             places = ", ".join(sorted({str(folder) for folder in folders if folder.is_dir()}))
-            raise UserError(f"{path} has annotations of {name}, but there is no such image in {places}.")
+            raise UserError(f"{path} has annotations of {name:.80}, but there is no such image in {places}.")
         if image in found:
             raise UserError(f"{path} has two entries of the image {name}. Join them.")
         found[image] = number
@@ -171,10 +176,10 @@ def _images(path, images, folders):
 def _boxes(path, image, size, objects, labels):
     boxes = []
     for one in objects:
-        origin = f"{path}, object {one.get('id')} of {image.name}"
+        origin = f"{path}, object {one.get('id')!r:.40} of {image.name}"
         category, area = _field(path, "annotation", one, "category_id", int), one.get("area")
         if category not in labels:
-            raise UserError(f"{origin} has category {category}, which nobody named.")
+            raise UserError(f"{origin} has category {category!s:.40}, which nobody named.")
         try:
             x, y, width, height = map(float, one["bbox"])
             area = None if area is None else float(area)

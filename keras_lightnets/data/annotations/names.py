@@ -5,6 +5,8 @@ from keras_lightnets.files import reading
 
 # A thousand classes take 20 kB.
 _LARGEST = 1_000_000
+# Characters of a name.
+_LONGEST = 200
 
 
 def read_text(path, largest):
@@ -23,12 +25,17 @@ def read_names(path):
     return checked_names(names, path)
 
 
+def is_name(name):
+    """Whether something can be the name of a class."""
+    return isinstance(name, str) and name.isprintable() and 0 < len(name) <= _LONGEST
+
+
 def checked_names(names, path):
     """Returns the names as a tuple. A UserError names `path` if there are none, one is empty, or two are equal."""
     if not names:
         raise UserError(f"{path} names no classes. Write one name a line.")
     for number, name in enumerate(names):
-        if not isinstance(name, str) or not name or not name.isprintable():
+        if not is_name(name):
             raise UserError(f"{path}: the name of class {number}, {name!r:.40}, is no name. Give it one.")
         if name in names[:number]:
             raise UserError(f"{path} names two classes {name!r}. Rename one of them.")

@@ -107,6 +107,6 @@ def listed_files(root, kind, parts):
             continue
         stems = [line.split()[0] for line in read_text(path, _LARGEST).splitlines() if line.strip()]
         if missing := sorted(set(stems) - set(files)):
-            raise UserError(f"{path} lists {missing[0]}, but {root} has no such image. Add it, or remove the line.")
+            raise UserError(f"{path} lists {missing[0]:.60}, but {root} has no such image. Add it, or remove the line.")
         chosen[part] = dict(files[stem] for stem in sorted(set(stems)))
     return chosen or parts

@@ -9,7 +9,7 @@ and the last pixel inside, counted from 1, of the upright image. The names of th
 import xml.etree.ElementTree as ElementTree
 from collections import Counter
 
-from keras_lightnets.data.annotations.names import read_names, read_text
+from keras_lightnets.data.annotations.names import is_name, read_names, read_text
 from keras_lightnets.data.annotations.pairs import file_pairs, folder_pairs, listed_files, part_of
 from keras_lightnets.data.annotations.record import Box, annotate, check_size, with_boxes
 from keras_lightnets.data.listing import subfolders
@@ -70,8 +70,8 @@ def _content(path):
 
 def _object(origin, tree):
     name = (tree.findtext("name") or "").strip()
-    if not name or not name.isprintable():
-        raise UserError(f"{origin} has no name. Give it one, or remove it.")
+    if not is_name(name):
+        raise UserError(f"{origin} has no name: {name!r:.40}. Give it one, or remove it.")
     origin = f"{origin} ({name})"
     corners = [_number(origin, tree, f"bndbox/{corner}") for corner in ("ymin", "xmin", "ymax", "xmax")]
     return origin, name, corners, _number(origin, tree, "difficult", 0) == 1

@@ -94,6 +94,6 @@ def _objects(path, classes):
         except ValueError as error:
             raise UserError(f"{origin} is no class and four numbers: {line.strip():.60}") from error
         if not 0 <= label < len(classes):
-            raise UserError(f"{origin} has class {label}, which nobody named: there are {len(classes)} names.")
+            raise UserError(f"{origin} has class {words[0]:.20}, which nobody named: there are {len(classes)} names.")
         objects.append(Box(origin, label, (y - height / 2, x - width / 2, y + height / 2, x + width / 2)))
     return objects
