@@ -315,6 +315,12 @@ WRONG = [
     (lambda: kl.SSDLite(backbone(), 2, widths=(), anchors=[[(0.1, 0.1)], [(0.2, -1)]]), "positive"),
     (lambda: kl.SSDLite(keras.Sequential([keras.Input((64, 64, 3))]), 2), "builder of keras_lightnets"),
     (lambda: small_detector().compute_loss(y=np.zeros(3)), "dict of 'boxes' and 'labels'. Received: y=ndarray"),
+    (lambda: kl.decode_detections({"boxes": np.zeros((1, 5, 4))}, np.zeros((5, 4))), "the codes of 5 anchors, and 'cl"),
+    # What a file with the suppression inside returns.
+    (
+        lambda: kl.decode_detections({"boxes": np.zeros((1, 9, 4)), "scores": np.zeros((1, 9))}, np.zeros((6, 4))),
+        "Pass the outputs and the anchors of one detector",
+    ),
 ]
 
 

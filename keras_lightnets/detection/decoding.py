@@ -5,9 +5,12 @@ import numpy as np
 from keras import ops
 
 from keras_lightnets.detection.boxes import decode, overlaps
+from keras_lightnets.errors import UserError
 
 
-def decode_detections(outputs: dict, anchors: np.ndarray, score: float = 0.3, iou: float = 0.55, most: int = 100):
+def decode_detections(
+    outputs: dict, anchors: np.ndarray, score: float = 0.3, iou: float = 0.55, most: int = 100
+) -> dict:
     """Turns the outputs of a detector into boxes, each object once.
 
     Of the boxes of one class that overlap by more than `iou` only the one with the highest score stays (non-maximum
@@ -27,6 +30,9 @@ def decode_detections(outputs: dict, anchors: np.ndarray, score: float = 0.3, io
         `(batch, most)`, `"scores"` `(batch, most)`, and `"count"` `(batch,)`, the number of boxes. Behind them follow
         boxes of zeros with label -1 and score 0.
 
+    Raises:
+        UserError: if the outputs are others, or not those of these anchors.
+
     Example:
 
     >>> backbone = keras_lightnets.MicroNetM0(weights=None, include_top=False, input_shape=(64, 64, 3))
@@ -35,6 +41,12 @@ def decode_detections(outputs: dict, anchors: np.ndarray, score: float = 0.3, io
     >>> keras_lightnets.decode_detections(outputs, detector.anchors, most=5)["boxes"].shape
     (1, 5, 4)
     """
+    shapes = {name: tuple(output.shape) for name, output in outputs.items()}
+    if shapes.get("boxes", ())[1:] != np.shape(anchors) or not {"classes", "scores"} & set(shapes):
+        raise UserError(
+            f"`outputs` must have 'boxes', the codes of {len(anchors)} anchors, and 'classes' or 'scores'. Pass the "
+            f"outputs and the anchors of one detector. Received: outputs of {shapes}"
+        )
     boxes = np.clip(ops.convert_to_numpy(decode(outputs["boxes"], anchors)), 0.0, 1.0)
     scores = outputs["scores"] if "scores" in outputs else keras.activations.softmax(outputs["classes"])[..., 1:]
     found = [_suppressed(*image, score, iou, most) for image in zip(boxes, ops.convert_to_numpy(scores), strict=True)]
