@@ -31,7 +31,7 @@ def decode_detections(
         boxes of zeros with label -1 and score 0.
 
     Raises:
-        UserError: if the outputs are others, or not those of these anchors.
+        UserError: if outputs are missing, or belong to other anchors.
 
     Example:
 
