@@ -16,9 +16,10 @@ from keras_lightnets.export.judging import check_detections
 from keras_lightnets.export.tflite import Exporter
 from keras_lightnets.export.verification import Reference, Report
 from keras_lightnets.preprocessing import IMAGENET_STATISTICS, SYMMETRIC
-from tests import detection_run
 from tools.clients import environments
 from tools.seeded import calibrated_scales, run, seed_weights, seeded_images
+from tools.trained import LABELS
+from tools.trained import trained as train
 
 # As MobileNet takes them; the files take the pixels that they are made of.
 IMAGES = np.clip(seeded_images((3, 64, 64, 3)), -1.0, 1.0)
@@ -186,9 +187,9 @@ def test_detections_are_for_detectors(tmp_path):
 
 @pytest.fixture(scope="module")
 def trained():
-    detector, images, _ = detection_run.trained()
-    pixels = np.clip(np.round(IMAGENET_STATISTICS.pixels(images)), 0, 255).astype("uint8")
-    return detector, pixels, IMAGENET_STATISTICS(pixels)
+    detector, images, _ = train(kl.MobileNet, 0.25)
+    pixels = np.clip(np.round(SYMMETRIC.pixels(images)), 0, 255).astype("uint8")
+    return detector, pixels, SYMMETRIC(pixels)
 
 
 def say(environment, script, path, pixels):
@@ -203,18 +204,17 @@ def say(environment, script, path, pixels):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("detections", [False, True])
-@pytest.mark.parametrize("quantization", [None, "float16"])
+@pytest.mark.parametrize("quantization", [None, "float16", "int8"])
 def test_mediapipe_detects(trained, tmp_path, quantization, detections):
     detector, pixels, images = trained
-    path, names = tmp_path / "detector.tflite", ["bright", "red"]
-    about = {"labels": names}
-    report = kl.export.to_tflite(detector, path, quantization, samples=images, metadata=about, detections=detections)
+    path, about = tmp_path / "detector.tflite", {"labels": LABELS}
+    report = kl.export.to_tflite(detector, path, quantization, images, metadata=about, detections=detections)
     assert quantization or (report.detections_agreement == 1.0 and report.max_score_diff < 1e-4)
     expected = detections_of(TFLiteModel(path).predict(pixels), detector.anchors)
     assert expected["count"].min() > 0
     for image, found in enumerate(say(environments.MEDIAPIPE, "detector", path, pixels)["found"]):
         count = expected["count"][image]
-        assert [label for label, _, _ in found] == [names[label] for label in expected["labels"][image, :count]]
+        assert [label for label, _, _ in found] == [LABELS[label] for label in expected["labels"][image, :count]]
         scores, boxes = (np.array([each[part] for each in found]) for part in (1, 2))
         np.testing.assert_allclose(scores, expected["scores"][image, :count], atol=1e-4)
         side = LARGER * pixels.shape[1]

@@ -1,9 +1,13 @@
-"""Opens exported files with clients that others wrote, and writes the table of docs/clients.md: python -m tools.clients
+"""Opens exported files with clients that others wrote, and writes the tables of docs/clients.md.
 
-`make clients` runs it. Each client has an environment of its own under `.clients`, made at first use.
+python -m tools.clients            # `make clients`
+python -m tools.clients segmenter  # the rows with that word in the name of the program or the file; the others stay
+
+Each client has an environment of its own under `.clients`, made at first use.
 """
 
 import re
+import sys
 import tempfile
 import threading
 from pathlib import Path
@@ -19,9 +23,9 @@ from keras_lightnets.quiet import quiet
 from tools import DOCS
 from tools.clients import environments
 from tools.clients.exported import FILES, LABELS, as_scores, as_taken, export, squares, write_photos
+from tools.clients.heads import DETECTORS, SEGMENTERS, decodes, detects, export_heads, labels_pixels, segments
 
 PAGE = DOCS / "clients.md"
-TABLE = re.compile(r"(?<=<!-- table: make clients -->\n).*(?=<!-- end of the table -->\n)", re.DOTALL)
 *FLOAT, INT8, INT8_ENDS = FILES
 # Photos that are as high as the network wants them, and others.
 FITTING, LARGE = slice(2), slice(2, None)
@@ -95,43 +99,93 @@ CLIENTS = (
 )
 
 
-def rows(folder, photos, say):
-    """Yields the rows of the table, tuples of text."""
-    for name, environment, client, files in CLIENTS:
+HEADS = (
+    ("MediaPipe ObjectDetector", environments.MEDIAPIPE, detects, tuple(DETECTORS)),
+    ("tflite-runtime", environments.TFLITE_RUNTIME, decodes, tuple(DETECTORS)),
+    ("MediaPipe ImageSegmenter", environments.MEDIAPIPE, segments, tuple(SEGMENTERS)),
+    ("tflite-runtime", environments.TFLITE_RUNTIME, labels_pixels, tuple(SEGMENTERS)),
+)
+
+
+def rows(clients, folder, given, describe, say):
+    """Yields the rows of a table, tuples of text.
+
+    Args:
+        clients: tuple as `CLIENTS` or `HEADS`.
+        folder: Path of the files.
+        given: what the clients take beside the environment and the path.
+        describe: function from what a client returns behind its version to the outcome and the difference in words.
+        say: function that shows a line.
+    """
+    for name, environment, client, files in clients:
         for file in files:
             say(f"{name}: {file}")
             try:
-                version, found, expected = client(environment, folder / file, photos)
+                version, *found = client(environment, folder / file, given)
             except environments.NotInstalled as error:
                 yield name, "", file, f"could not be installed: {error}", ""
                 continue
             except RuntimeError as error:
                 yield name, "", file, f"refuses it: {error}", ""
                 continue
-            largest = np.nanmax(np.abs(found - expected))
-            same = (np.nanargmax(found, -1) == expected.argmax(-1)).all()
-            outcome = "same scores" if largest < ROUNDING else "same classes" if same else "**other classes**"
-            yield name, version, file, outcome, f"{largest:.1e}"
+            yield name, version, file, *describe(*found)
 
 
-def main():
-    """Writes the files, opens them with every client, and puts the table into the page."""
+def _scores(found, expected):
+    largest = np.nanmax(np.abs(found - expected))
+    same = (np.nanargmax(found, -1) == expected.argmax(-1)).all()
+    outcome = "same scores" if largest < ROUNDING else "same classes" if same else "**other classes**"
+    return outcome, f"{largest:.1e}"
+
+
+def _share(share, difference):
+    return f"{share:.1%} the same", "" if difference is None else f"{difference:.1e}"
+
+
+def _chosen(clients, words):
+    meant = (
+        (name, environment, client, [file for file in files if _is_meant(name, file, words)])
+        for name, environment, client, files in clients
+    )
+    return [each for each in meant if each[-1]]
+
+
+def _is_meant(name, file, words):
+    return not words or any(word in text for word in words for text in (name, file))
+
+
+def _write_table(mark, header, lines, words):
+    """Puts rows into a table of the page; with some programs chosen, in the place of their rows."""
+    text = PAGE.read_text("utf-8")
+    table = re.compile(rf"(?<=<!-- table: {mark} -->\n).*?(?=<!-- end of the table -->\n)", re.DOTALL)
+    if words:
+        kept = [tuple(row.strip("| ").split(" | ")) for row in table.search(text)[0].strip().splitlines()[2:]]
+        lines = [row for row in kept if not _is_meant(row[0], row[2], words)] + lines
+    every = "\n".join(f"| {' | '.join(row)} |" for row in (header, ("---",) * len(header), *lines))
+    PAGE.write_text(table.sub(lambda _: f"\n{every}\n\n", text), encoding="utf-8")
+
+
+def main(*words):
+    """Writes the files, opens them with every client, and puts the tables into the page."""
     console = rich.console.Console()
+    head = ("program", "version", "file", "outcome")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        photos = write_photos(folder)
         console.print("exporting")
-        model = export(folder)
-        kl.export.to_saved_model(model, folder / "saved_model")
-        model.save(folder / "model.keras")
-        with quiet():
-            np.save(folder / "expected.npy", model.predict(IMAGENET_STATISTICS(squares(photos)), verbose=0))
-        lines = [*rows(folder, photos, console.print)]
-    header = ("program", "version", "file", "outcome", "largest difference")
-    table = "\n".join(f"| {' | '.join(row)} |" for row in (header, ("---",) * len(header), *lines))
-    PAGE.write_text(TABLE.sub(lambda _: f"\n{table}\n\n", PAGE.read_text("utf-8")), encoding="utf-8")
-    console.print(f"{PAGE} has the table.")
+        if chosen := _chosen(CLIENTS, words):
+            photos = write_photos(folder)
+            model = export(folder)
+            kl.export.to_saved_model(model, folder / "saved_model")
+            model.save(folder / "model.keras")
+            with quiet():
+                np.save(folder / "expected.npy", model.predict(IMAGENET_STATISTICS(squares(photos)), verbose=0))
+            lines = [*rows(chosen, folder, photos, _scores, console.print)]
+            _write_table("make clients", (*head, "largest difference"), lines, words)
+        if chosen := _chosen(HEADS, words):
+            lines = [*rows(chosen, folder, export_heads(folder), _share, console.print)]
+            _write_table("make clients, heads", (*head, "largest difference of scores"), lines, words)
+    console.print(f"{PAGE} has the tables.")
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])

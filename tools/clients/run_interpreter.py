@@ -16,11 +16,19 @@ except ImportError:
 
     Interpreter = runtime.lite.Interpreter
 
-interpreter = Interpreter(model_path=sys.argv[1])
-interpreter.allocate_tensors()
-outputs = []
-for image in np.load(sys.argv[2]):
-    interpreter.set_tensor(interpreter.get_input_details()[0]["index"], image[None])
-    interpreter.invoke()
-    outputs.append(interpreter.get_tensor(interpreter.get_output_details()[0]["index"])[0].tolist())
-print(json.dumps({"version": runtime.__version__, "outputs": outputs}))
+
+def main(model, images):
+    """Prints what the interpreter says."""
+    interpreter = Interpreter(model_path=model)
+    interpreter.allocate_tensors()
+    (image_in, *_), (scores_out, *_) = interpreter.get_input_details(), interpreter.get_output_details()
+    outputs = []
+    for image in np.load(images):
+        interpreter.set_tensor(image_in["index"], image[None])
+        interpreter.invoke()
+        outputs.append(interpreter.get_tensor(scores_out["index"])[0].tolist())
+    print(json.dumps({"version": runtime.__version__, "outputs": outputs}))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
