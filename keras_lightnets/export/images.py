@@ -16,6 +16,8 @@ _RATIO = 8.0
 _LEAST_IMAGES = 8
 # Ranges of activations settle within a few hundred images.
 CALIBRATION_IMAGES = 256
+# Pixels from one random value to the next in random images.
+_SMOOTH = 8
 
 
 def check_data(model, data):
@@ -122,16 +124,23 @@ def random_samples(model, count=8, preprocessing=None):
     """Returns random images in the input shape of a functional model, 224x224 where its size is unknown.
 
     The pixels are uniform from 0 to 255 if the model scales them itself or its `Preprocessing` is given, which scales
-    them, else standard normal.
+    them, else standard normal. They change slowly over the image, as in photos. Networks that were trained on photos
+    may react to noise so strongly that rounding alone moves their scores.
     """
-    shape = [224 if side is None else side for side in model.inputs[0].shape[1:]]
+    height, width, channels = (224 if side is None else side for side in model.inputs[0].shape[1:])
+    coarse = (count, -(-height // _SMOOTH), -(-width // _SMOOTH), channels)
     generator = np.random.default_rng(0)
+
+    def smooth(values):
+        size = (height, width)
+        return np.asarray(keras.ops.image.resize(values, size, "bilinear", data_format="channels_last"), "float32")
+
     if preprocessing is not None:
-        return preprocessing(generator.integers(0, 256, (count, *shape)).astype("float32"))
+        return preprocessing(np.round(smooth(generator.uniform(0, 255, coarse))))
     before_weights = itertools.takewhile(lambda each: not getattr(each, "trainable_weights", ()), operations(model))
     if any(isinstance(operation, _SCALING) for operation in before_weights):
-        return generator.uniform(0, 255, (count, *shape)).astype("float32")
-    return generator.standard_normal((count, *shape)).astype("float32")
+        return smooth(generator.uniform(0, 255, coarse))
+    return smooth(generator.standard_normal(coarse))
 
 
 def raw_pixels(images, preprocessing):
