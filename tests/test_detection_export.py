@@ -10,6 +10,7 @@ import keras_lightnets as kl
 from keras_lightnets.detection.boxes import overlaps
 from keras_lightnets.errors import UserError
 from keras_lightnets.evaluation.micro import measure_arena
+from keras_lightnets.evaluation.opening import ModelFile
 from keras_lightnets.export.agreement import agreement, detections_of
 from keras_lightnets.export.interpreter import TFLiteModel
 from keras_lightnets.export.judging import check_detections
@@ -71,7 +72,7 @@ def as_decoded(outputs):
 def test_detector(detector, expected, tmp_path):
     path = tmp_path / "detector.tflite"
     truth = {"boxes": expected["boxes"], "labels": expected["labels"]}
-    report = kl.export.to_tflite(detector, path, samples=IMAGES, labels=truth)
+    report = kl.export.to_tflite(detector, path, samples=IMAGES, labels=truth, metadata={"labels": list("abc")})
     assert report.partitions == 1 and report.max_abs_diff < 1e-4
     assert report.detections_agreement > 0.9 and report.max_score_diff < 1e-4
     # Its own detections are the truth; some of what it detects beside them is likelier.
@@ -79,6 +80,9 @@ def test_detector(detector, expected, tmp_path):
     outputs = outputs_of(path)
     assert {name: output.shape for name, output in outputs.items()} == {"boxes": (3, 84, 4), "scores": (3, 84, 3)}
     assert agreement(kl.decode_detections(outputs, detector.anchors, **FEW), expected)[0] == 1.0
+    # Labels are all that `predict` and `evaluate` must be told.
+    found = ModelFile(path, ("detect",)).detect(SYMMETRIC.pixels(IMAGES), **FEW)
+    assert agreement(found, expected)[0] == 1.0 and ModelFile(path, ("detect",)).metadata.size == 64
     interpreter = Interpreter(str(path))
     interpreter.allocate_tensors()
     # One delegate that gives every output: no operator is left behind it.

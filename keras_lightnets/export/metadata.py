@@ -106,15 +106,24 @@ def preprocessing_in(about, error):
     return Preprocessing(tuple(mean), tuple(std))
 
 
-def with_raw_pixels(metadata, inside):
+def with_raw_pixels(metadata, inside, shape):
     """Returns the metadata of a file that takes raw pixels.
 
     Args:
         metadata: dict of JSON values of a file that takes normalised pixels, or None.
         inside: `Preprocessing`, what the file does with the pixels itself.
+        shape: tuple `(batch, height, width, channels)` of the images.
     """
     metadata = metadata or {}
-    about = {"channels": "RGB", **metadata.get("input", {}), "pixels": _RAW_PIXELS, "mean": RAW.mean, "std": RAW.std}
+    size = {"size": shape[1]} if shape[1] == shape[2] else {}
+    about = {
+        "channels": "RGB",
+        **size,
+        **metadata.get("input", {}),
+        "pixels": _RAW_PIXELS,
+        "mean": RAW.mean,
+        "std": RAW.std,
+    }
     if inside != RAW:
         about["inside"] = inside._asdict()
     return {"keras_lightnets": __version__, **metadata, "input": about}

@@ -211,7 +211,7 @@ class Exporter:
         self._check_fused()
         content = self.convert(quantization, keep_float, io, options)
         if self._preprocessing is not None:
-            metadata = with_raw_pixels(metadata, self._preprocessing)
+            metadata = with_raw_pixels(metadata, self._preprocessing, self.model.inputs[0].shape)
         labels = class_names(metadata, classes_of(self.model))
         ends, custom = task_tables(self.model, self.reference.heads, options is not None, labels is not None)
         content = with_tflite_metadata(content, self.model.name, image(recorded(metadata)), ends, custom)
