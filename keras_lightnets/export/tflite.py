@@ -303,7 +303,7 @@ class Exporter:
         return self._traces[arithmetic]
 
     def _float(self, graph, arithmetic):
-        """Returns the float file of an inference graph. Those of the model are made once."""
+        """Returns the float file of an inference graph. The files of the model itself are made once."""
         if graph is not self.fused:
             return convert(self._traced(graph, arithmetic))
         if arithmetic not in self._floats:
