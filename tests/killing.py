@@ -49,8 +49,8 @@ def end_at_random(arguments, output, times, seed, number=signal.SIGKILL):
             shutil.rmtree(output)
         finished = False
         while not finished:
-            begin = time.monotonic()
-            process = start(arguments(output.exists()))
+            begin, begun = time.monotonic(), output.exists()
+            process = start(arguments(begun))
             try:
                 # The first run of all is not ended: it tells how long one takes. Nor is a run that is killed enough.
                 process.wait(chance.uniform(0, length) if length and ended < times else None)
@@ -60,7 +60,9 @@ def end_at_random(arguments, output, times, seed, number=signal.SIGKILL):
                 ended += 1
             _, stderr = process.communicate(timeout=300)
             check_last_words(process.returncode, stderr, finished, number)
-            length = length or time.monotonic() - begin
+            if finished and not begun:
+                # Again, as the machine may be busier or quieter by now.
+                length = time.monotonic() - begin
         yield ended
 
 
