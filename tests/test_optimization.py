@@ -15,6 +15,7 @@ from keras_lightnets.errors import UserError
 from keras_lightnets.export import to_tflite
 from keras_lightnets.export.images import check_data
 from keras_lightnets.export.interpreter import TFLiteModel
+from keras_lightnets.kernels.export_scope import export_scope
 from keras_lightnets.optimization.compression import Schedule
 from keras_lightnets.optimization.prunable import pruning_shares
 from tests.test_fusing import FAMILIES, seeded
@@ -89,6 +90,14 @@ def test_weights_are_rounded_by_output_channel():
     depthwise = optimization.QuantizedWeights(keras.layers.DepthwiseConv2D(1))
     depthwise.build((None, 4, 4, 6))
     assert (depthwise.channels, depthwise.rounded.shape) == (6, (1, 1, 6, 1))
+
+
+def test_an_export_does_not_train():
+    layer = optimization.FakeQuantize()
+    layer(np.float32([-1, 1]), training=True)
+    with export_scope("int8"):
+        assert np.max(layer(np.float32([-9, 9]), training=True)) < 1.1
+    assert layer.maximum.numpy() < 1.1
 
 
 # From a model to its twin to the file.

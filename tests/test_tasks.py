@@ -98,15 +98,7 @@ def test_a_run_from_photos_to_files(finished, task):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("task", "method"),
-    [
-        ("detect", "ptq"),
-        ("segment", "ptq"),
-        # The converter leaves a FakeQuantWithMinMaxVars in this network, and the command says so.
-        pytest.param("segment", "qat", marks=pytest.mark.xfail(raises=UserError)),
-    ],
-)
+@pytest.mark.parametrize(("task", "method"), [("detect", "ptq"), ("segment", "ptq"), ("segment", "qat")])
 def test_a_finished_run_is_optimized(finished, scenes, tmp_path, task, method):
     model = finished(task)[0] / "model.keras"
     command = ["optimize", "--model", str(model), "--data", str(scenes / "one"), "--output", str(tmp_path)]

@@ -69,6 +69,8 @@ class FakeQuantize(keras.layers.Layer):
         """Rounds `inputs`, or returns the step. In training, the extremes of `inputs` move the range first."""
         if step:
             return (self.maximum - self.minimum) / 255.0
+        # After `Resizing`, which trains by default, Keras calls all layers as in training.
+        training = training and not exporting()
         if training and self.limits is not None:
             # Losses look for the logits of probabilities as they are.
             return inputs
