@@ -96,8 +96,8 @@ def test_an_export_does_not_train():
     layer = optimization.FakeQuantize()
     layer(np.float32([-1, 1]), training=True)
     with export_scope("int8"):
-        assert np.max(layer(np.float32([-9, 9]), training=True)) < 1.1
-    assert layer.maximum.numpy() < 1.1
+        layer(np.float32([-9, 9]), training=True)
+    assert layer.maximum.numpy() == np.float32(1.001)
 
 
 # From a model to its twin to the file.
