@@ -19,7 +19,9 @@ FAMILIES: tuple[Family, ...] = tuple(
 @overload
 def list_models(task: Literal["classify"] = "classify") -> tuple[ModelRecord, ...]: ...
 @overload
-def list_models(task: str) -> tuple[HeadRecord, ...]: ...
+def list_models(task: Literal["detect", "segment"]) -> tuple[HeadRecord, ...]: ...
+@overload
+def list_models(task: str) -> tuple[ModelRecord, ...] | tuple[HeadRecord, ...]: ...
 def list_models(task: str = "classify") -> tuple:
     """Lists every published variant with its numbers, without building any.
 
@@ -98,7 +100,7 @@ def records(family: Family) -> tuple[ModelRecord, ...]:
 def head_records(family: Family) -> tuple[HeadRecord, ...]:
     """Returns the `HeadRecord`s of one `Family`."""
     heads = [(HEADS[row.name.partition(":")[0]], row) for row in family.heads]
-    return tuple(HeadRecord(row.name, *head, *row[1:]) for head, row in heads)
+    return tuple(HeadRecord(row.name, head.task, head.classes, head.size, *row[1:]) for head, row in heads)
 
 
 def list_weights(builder: str | None = None, **arguments: object) -> tuple[WeightRecord, ...]:
