@@ -185,6 +185,6 @@ def test_comparison_of_costs(tmp_path):
 def test_detectors_and_segmenters_by_name():
     # As published: 5.1 million parameters.
     assert kl.complexity(profiling.open_model("ssdlite:MobileNet", 320)).params == 5_100_661
-    assert profiling.open_model("lraspp:MicroNetM0", 64).output_shape == (None, 64, 64, 19)
+    assert profiling.open_model("lraspp:MicroNetM0", 64).output_shape == (None, 64, 64, 21)
     with pytest.raises(UserError, match="Nothing"):
         profiling.open_model("ssdlite:Nothing", 64)
