@@ -5,23 +5,15 @@ Keras has no public view of the calls in a model. What is used here was checked 
 
 import keras
 
-# No public name: Keras exports `ConvNeXtTiny` and the like, which hold this layer, but not the layer.
-from keras.src.applications.convnext import LayerScale as LayerScale
-
-# No public name: the same networks hold it, and Keras does not export it.
-from keras.src.applications.convnext import StochasticDepth as StochasticDepth
-
-# No public name: Keras exports `InceptionResNetV2`, which holds this layer, but not the layer.
-from keras.src.applications.inception_resnet_v2 import CustomScaleLayer as CustomScaleLayer
-
-# No public name: `keras.Model` covers subclassed models too, and only this class tells a functional one.
-from keras.src.models.functional import Functional
-
-# No public names: `keras.ops` exports functions only, and the calls of a model hold the classes behind them.
-from keras.src.ops import core as core_operations  # noqa: F401
-from keras.src.ops import math as math_operations  # noqa: F401
-from keras.src.ops import nn as nn_operations  # noqa: F401
-from keras.src.ops import numpy as array_operations  # noqa: F401
+# None of these has a public name in Keras 3.15. Each line says what is public instead, and why that does not serve.
+from keras.src.applications.convnext import LayerScale as LayerScale  # public: networks that hold it, not the class
+from keras.src.applications.convnext import StochasticDepth as StochasticDepth  # public: as for LayerScale
+from keras.src.applications.inception_resnet_v2 import CustomScaleLayer as CustomScaleLayer  # public: as for LayerScale
+from keras.src.models.functional import Functional  # public: `keras.Model`, which subclassed models are too
+from keras.src.ops import core as core_operations  # noqa: F401  # public: functions, but a graph holds their classes
+from keras.src.ops import math as math_operations  # noqa: F401  # public: as for core
+from keras.src.ops import nn as nn_operations  # noqa: F401  # public: as for core
+from keras.src.ops import numpy as array_operations  # noqa: F401  # public: as for core
 
 from keras_lightnets.errors import UserError
 

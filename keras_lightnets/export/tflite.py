@@ -162,6 +162,8 @@ class Exporter:
         self._samples, self._labels = samples, labels
         self._folder = tempfile.TemporaryDirectory()
         self._traces, self._floats = {}, {}
+        # The layers of a quantisation-aware model stay as they are.
+        self._checked = self._aware
 
     def __enter__(self):
         return self
@@ -232,10 +234,11 @@ class Exporter:
         write_json(path.with_suffix(".tflite.json"), report.to_dict())
         return report
 
-    @functools.cache  # noqa: B019
     def _check_fused(self):
-        if not self._aware:
+        """Checks the inference graph, once for all files."""
+        if not self._checked:
             check_fused(self.reference, self.fused)
+            self._checked = True
 
     def convert(self, quantization=None, keep_float=(), io=None, options=None):
         """Returns the bytes of a `.tflite` file.
