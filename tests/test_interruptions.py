@@ -5,6 +5,7 @@ import functools
 import json
 import os
 import signal
+import subprocess
 import sys
 from types import SimpleNamespace
 
@@ -205,3 +206,27 @@ def test_damaged_reports_and_manifests_are_one_line(name, tmp_path):
         with pytest.raises(UserError, match=rf"^.*/{file}.json is damaged or cannot be read \(.*\)\. \w+") as caught:
             read()
         assert "\n" not in str(caught.value)
+
+
+def test_an_interrupted_command_does_not_wait_for_its_batches():
+    code = """
+import time
+import tensorflow as tf
+from keras_lightnets.cli import main as command
+
+def slow(number):
+    time.sleep(0.2)
+    return number
+
+def app(arguments, standalone_mode):
+    numbers = tf.data.Dataset.range(10**6).map(lambda x: tf.numpy_function(slow, [x], tf.int64), 4).batch(4).prefetch(4)
+    # It lives until the process ends.
+    command.batches = iter(numbers)
+    next(command.batches)
+    raise KeyboardInterrupt
+
+command.app = app
+command.main()
+"""
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert result.returncode == 1 and result.stderr.endswith("error: interrupted\n")

@@ -55,7 +55,7 @@ def main():
     except BrokenPipeError:
         # The reader of the output has closed it, as `head` does. Python would complain at the end.
         os.dup2(2, sys.stdout.fileno())
-        sys.exit(1)
+        _leave()
     except MemoryError:
         fail("There is not enough memory. Choose smaller images or batches.")
     except OSError as error:
@@ -76,7 +76,17 @@ def _interrupt_again(unraisable):
 def fail(message):
     """Ends the command with one line on standard error."""
     print(f"error: {' '.join(message.split())}", file=sys.stderr)
-    sys.exit(1)
+    _leave()
+
+
+def _leave():
+    """Ends the process with exit status 1, without destructors.
+
+    The destructor of a pipeline waits for its Python functions, which an ending interpreter no longer runs.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(1)
 
 
 if __name__ == "__main__":
