@@ -5,6 +5,7 @@ import warnings
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from ai_edge_litert.schema_py_generated import TensorType
 from keras import layers
 
@@ -162,6 +163,24 @@ def test_several_heads_are_compared_each_with_its_own(tmp_path):
     assert to_saved_model(model, tmp_path / "saved").max_abs_diff < 1e-5
     with pytest.raises(UserError, match="tiny has 3 outputs: labels are for a model with one"):
         verify(tmp_path / "model.tflite", model, IMAGES, np.zeros(40))
+
+
+class _Table(layers.Layer):
+    """Has a variable that Keras does not know."""
+
+    def __init__(self, **arguments):
+        super().__init__(**arguments)
+        self.table = tf.Variable(np.arange(4, dtype="float32"))
+
+    def call(self, inputs):
+        return inputs * self.table
+
+
+def test_a_variable_of_tensorflow_is_exported_too(tmp_path):
+    inputs = keras.Input((8, 8, 3))
+    x = layers.GlobalAveragePooling2D()(_Table()(layers.Conv2D(4, 3)(inputs)))
+    report = to_tflite(keras.Model(inputs, layers.Dense(2)(x)), tmp_path / "model.tflite", samples=IMAGES)
+    assert report.max_abs_diff < 1e-6
 
 
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "float16"])

@@ -4,7 +4,6 @@ import copy
 import re
 import warnings
 
-import keras
 import numpy as np
 import tensorflow as tf
 from ai_edge_litert import schema_py_generated as schema
@@ -41,10 +40,26 @@ def trace(fused, arithmetic, folder):
         arithmetic: "float" or "int8".
         folder: str, where to write.
     """
-    signature = [keras.InputSpec(shape=(1, *fused.inputs[0].shape[1:]), dtype="float32")]
+    # As constants, weights are written and read several times faster than as the variables of `keras.Model.export`.
+    groups = [
+        [np.asarray(variable) for variable in variables]
+        for variables in (fused.trainable_variables, fused.non_trainable_variables)
+    ]
+
+    def serve(image):
+        trainable, fixed = ([tf.constant(values) for values in group] for group in groups)
+        with tf.name_scope(fused.name):
+            outputs, _ = fused.stateless_call(trainable, fixed, image, training=False)
+        return outputs
+
+    module = tf.Module()
     try:
         with export_scope(arithmetic), quiet():
-            fused.export(folder, verbose=False, input_signature=signature)
+            shape = (1, *fused.inputs[0].shape[1:])
+            traced = tf.function(serve).get_concrete_function(tf.TensorSpec(shape, "float32"))
+            # Those of layers of the user that Keras does not know.
+            module.others = traced.variables
+            tf.saved_model.save(module, folder, signatures=traced)
     # Whatever layers of the user raise, and TensorFlow for a full disk.
     except Exception as error:
         raise UserError(f"{fused.name} cannot be traced for one image: {_first_line(error)}") from error
