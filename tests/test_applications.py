@@ -55,6 +55,7 @@ def build(case, **arguments):
 # The logic of applications_test.py of Keras.
 
 
+@pytest.mark.slow
 @each_kind
 def test_unknown_size_and_any_channels(case):
     shape = (None, None, 4)
@@ -83,6 +84,7 @@ def test_intermediate_tensor_as_input(case):
     assert model.output_shape[-1] == case.features
 
 
+@pytest.mark.slow
 @each_kind
 def test_default_shape(case):
     model = build(case)
@@ -224,7 +226,18 @@ def test_no_released_weights_is_an_error(case, monkeypatch, tmp_path):
         case.build(**case.kwargs)
 
 
-@each_kind
+# The builders share what reads the weights; two of them are of another origin.
+@pytest.mark.parametrize(
+    "case",
+    [
+        pytest.param(
+            case,
+            id=case.build.__name__,
+            marks=() if case.build.__name__ in ("MicroNetM0", "MobileNetV2") else pytest.mark.slow,
+        )
+        for case in CASES
+    ],
+)
 def test_weights_by_path(case, tmp_path):
     path = tmp_path / "ten.weights.h5"
     model = build(case, input_shape=(32, 32, 3), classes=10)
