@@ -7,6 +7,8 @@ import sys
 import tempfile
 import threading
 
+from keras_lightnets.errors import interruptions
+
 # Two threads that divert and restore in turns would leave the process without its output.
 _LOCK = threading.RLock()
 
@@ -39,6 +41,7 @@ def quiet():
             try:
                 # Python may write to copies of the descriptors, as the command does.
                 with (
+                    interruptions(),
                     open(os.dup(log.fileno()), "w", buffering=1) as text,
                     contextlib.redirect_stdout(_Diverted("stdout", text)),
                     contextlib.redirect_stderr(_Diverted("stderr", text)),

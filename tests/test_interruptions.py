@@ -12,8 +12,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from keras_lightnets.errors import UserError
+from keras_lightnets.errors import UserError, interruptions
 from keras_lightnets.files import locked, write_json
+from keras_lightnets.quiet import quiet
 from keras_lightnets.release.releasing import check_name
 from keras_lightnets.training import load_recipe
 from keras_lightnets.training.checkpoint import Checkpoint
@@ -230,3 +231,20 @@ command.main()
 """
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert result.returncode == 1 and result.stderr.endswith("error: interrupted\n")
+
+
+@pytest.mark.parametrize("scope", [interruptions, quiet])
+def test_an_interruption_that_a_library_took_for_an_error_is_one(scope):
+    """As pybind11 says it, and as Python does where an interruption comes between."""
+    with pytest.raises(KeyboardInterrupt), scope():
+        raise RuntimeError("ORIGINAL InvalidArgumentError REPLACED BY KeyboardInterrupt: <EMPTY MESSAGE>")
+    with pytest.raises(KeyboardInterrupt), scope():
+        raise SystemError("returned a result with an exception set") from KeyboardInterrupt()
+
+
+def test_what_is_said_of_an_interruption_stays():
+    with pytest.raises(UserError, match="start again"), interruptions():
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt:
+            raise UserError("Interrupted: start again.") from None

@@ -13,7 +13,7 @@ import typer
 from keras_lightnets.cli.models import models
 from keras_lightnets.cli.studies import studies
 from keras_lightnets.cli.training import runs
-from keras_lightnets.errors import UserError
+from keras_lightnets.errors import UserError, interruptions
 
 app = typer.Typer(
     help="Ultra-light image classifiers: from a folder of images to a verified .tflite.",
@@ -47,7 +47,8 @@ def main():
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.unraisablehook = _interrupt_again
     try:
-        sys.exit(app(sys.argv[1:] or ["--help"], standalone_mode=False))
+        with interruptions():
+            sys.exit(app(sys.argv[1:] or ["--help"], standalone_mode=False))
     except _UsageError as error:
         fail(f"{error.format_message().rstrip('.')}. See {error.ctx.command_path} --help.")
     except UserError as error:

@@ -10,7 +10,7 @@ import rich.table
 import typer
 
 from keras_lightnets.cli.output import open_console
-from keras_lightnets.errors import UserError
+from keras_lightnets.errors import UserError, interruptions
 
 runs = typer.Typer()
 
@@ -61,7 +61,8 @@ def train(
     from keras_lightnets.training.distribution import WorkerLostError
 
     try:
-        training.train(config, open_console(), release)
+        with interruptions():
+            training.train(config, open_console(), release)
     except WorkerLostError as error:
         # TensorFlow cannot leave a broken cluster: the process starts again, meets the restarted worker and resumes.
         print(f"{error} Waiting for it to come back.", file=sys.stderr)
@@ -240,7 +241,8 @@ def finetune(
 
     given = {name: value for name, value in context.params.items() if name != "resume"}
     try:
-        training.finetune(training.Options(**given), resume, open_console())
+        with interruptions():
+            training.finetune(training.Options(**given), resume, open_console())
     except KeyboardInterrupt:
         kept = (Path(output) / "checkpoint" / "last.npz").exists()
         hint = f"the last epoch is kept in {output}, continue with --resume" if kept else "no epoch was finished"
@@ -272,7 +274,8 @@ def optimize(
     options = optimizing.Options(**given | {"keep_float": tuple(keep_float or ())})
     console = open_console(quiet=as_json)
     try:
-        report = optimizing.optimize(options, console)
+        with interruptions():
+            report = optimizing.optimize(options, console)
     except KeyboardInterrupt:
         raise UserError(f"Interrupted: {model} is as it was.") from None
     if as_json:

@@ -78,7 +78,8 @@ def convert(folder, quantization=None, images=None, io=None, float_outputs=False
     Returns:
         The bytes of the file.
     """
-    converter = tf.lite.TFLiteConverter.from_saved_model(folder)
+    with quiet():
+        converter = tf.lite.TFLiteConverter.from_saved_model(folder)
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
     if quantization == "float16":
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
