@@ -31,7 +31,9 @@ def replacing(path):
             f"Cannot write {path}: {error.strerror or error}. Free space there, or choose another place."
         ) from error
     finally:
-        _remove(temporary)
+        # What cannot be removed could not be written: that is the error to see.
+        with contextlib.suppress(OSError):
+            _remove(temporary)
 
 
 def _remove(path):
@@ -117,6 +119,8 @@ def read_metadata(path):
         archive = zipfile.ZipFile(path)
     except zipfile.BadZipFile:
         return None
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}.") from error
     with archive:
         try:
             member = archive.getinfo(METADATA)

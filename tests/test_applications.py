@@ -229,14 +229,8 @@ def test_no_released_weights_is_an_error(case, monkeypatch, tmp_path):
 # The builders share what reads the weights; two of them are of another origin.
 @pytest.mark.parametrize(
     "case",
-    [
-        pytest.param(
-            case,
-            id=case.build.__name__,
-            marks=() if case.build.__name__ in ("MicroNetM0", "MobileNetV2") else pytest.mark.slow,
-        )
-        for case in CASES
-    ],
+    [pytest.param(c, marks=() if c.build in (kl.MicroNetM0, kl.MobileNetV2) else pytest.mark.slow) for c in CASES],
+    ids=lambda case: case.build.__name__,
 )
 def test_weights_by_path(case, tmp_path):
     path = tmp_path / "ten.weights.h5"

@@ -38,6 +38,11 @@ def _vectors():
     return keras.Sequential([keras.Input((10,)), layers.Dense(2)], name="tiny")
 
 
+def _thresholded():
+    model = _model()
+    return keras.Model(model.input, model.output > 0.5, name="tiny")
+
+
 def _quantized():
     model = _model()
     with warnings.catch_warnings():
@@ -73,6 +78,18 @@ REFUSALS = {
     "weights that are NaN": (_broken, "model.tflite", {}, "tiny gives scores that are not finite: its layer head has"),
     "no JSON": (_model, "model.tflite", {"metadata": {"labels": {1, 2}}}, "`metadata` must be a dict of JSON values"),
     "too few names": (_model, "model.tflite", {"metadata": {"labels": ["a"]}}, "1 labels, and tiny 5 outputs"),
+    "no names": (_model, "model.tflite", {"metadata": {"labels": [0, 1]}}, "must be a list of names.*[0, 1]"),
+    "no text": (_model, "model.tflite", {"metadata": {"labels": ["\udcff"] * 5}}, "must be a list of names"),
+    "no input": (_model, "model.tflite", {"metadata": {"input": "rgb"}}, "`input` in `metadata` must be a dict.*'rgb'"),
+    "labels of nothing": (_model, "model.tflite", {"labels": [0] * 8}, "`labels` need `samples`"),
+    "a long name": (_model, "m" * 248 + ".tflite", {}, "Cannot write .*File name too long"),
+    "a threshold": (_thresholded, "model.tflite", {}, "tiny gives bool: export the scores"),
+    "blank images": (
+        _model,
+        "model.tflite",
+        {"quantization": "int8", "representative_data": 0 * IMAGES},
+        "what tiny/head.* gives is nearly the same for all",
+    ),
     "another size": (_model, "model.tflite", {"metadata": {"input": {"size": 9}}}, "images of 9 pixels, and tiny"),
     "other samples": (_model, "model.tflite", {"samples": IMAGES[:, :4]}, r"samples are \(4, 8, 3\), and tiny takes"),
     "no samples": (_model, "model.tflite", {"samples": IMAGES[:0]}, "`samples` must be an array of images"),
@@ -196,6 +213,18 @@ def test_a_model_of_another_precision_is_exported_in_float32(policy, tmp_path):
     assert to_tflite(model, tmp_path / "model.tflite", samples=IMAGES).max_abs_diff < 1e-6
     assert to_saved_model(model, tmp_path / "saved").max_abs_diff < 1e-6
     assert verify(tmp_path / "model.tflite", expected, IMAGES).max_abs_diff < 1e-6
+
+
+def test_a_recurrent_layer_is_exported(tmp_path):
+    inputs = keras.Input((8, 8, 3))
+    x = layers.LSTM(4)(layers.Reshape((8, 24))(inputs))
+    report = to_tflite(keras.Model(inputs, layers.Dense(2)(x)), tmp_path / "model.tflite", samples=IMAGES)
+    assert report.max_abs_diff < 1e-6
+
+
+def test_verify_names_a_file_that_is_missing():
+    with pytest.raises(UserError, match="none.tflite cannot be read: No such file"):
+        verify("none.tflite", _model(), IMAGES)
 
 
 def test_to_saved_model_never_overwrites(tmp_path):

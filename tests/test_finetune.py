@@ -144,6 +144,19 @@ def test_predict(finished, digits):
     assert np.abs(np.subtract(scores["model_int8.tflite"], scores["model.keras"])).mean() < 0.1
 
 
+def test_a_finished_run_speaks_for_its_own_images_only(finished, digits, tmp_path):
+    output, _ = finished
+    other = tmp_path / "other"
+    shutil.copytree(digits, other)
+    (other / "0" / "more.png").write_bytes(next((digits / "0").iterdir()).read_bytes())
+    assert "test" in CliRunner().invoke(app, _arguments(digits, output, "--resume"), catch_exceptions=False).stdout
+    with pytest.raises(UserError, match="holds a finished run on other images: choose another output"):
+        CliRunner().invoke(app, _arguments(other, output, "--resume"), catch_exceptions=False)
+    command = ["evaluate", "--model", str(output / "model_int8.tflite"), "--data", str(digits), "--seed", "1"]
+    with pytest.raises(UserError, match="was trained on the split of seed 0: leave --seed out"):
+        CliRunner().invoke(app, [*command, "--output", str(tmp_path / "measured")], catch_exceptions=False)
+
+
 # The loop itself is interrupted in test_training.py.
 @pytest.mark.slow
 def test_interrupted_and_resumed_comes_to_the_same_end(finished, digits, tmp_path):

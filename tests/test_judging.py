@@ -58,6 +58,12 @@ def test_labels_in_every_form(labels):
     np.testing.assert_array_equal(class_numbers(labels, np.zeros((2, 3)), "tiny"), [2, 0])
 
 
+@pytest.mark.parametrize("labels", [[[0, 0, 0], [1, 0, 0]], [[1, 1, 0], [1, 0, 0]], [[1], [1, 2]]])
+def test_labels_that_name_no_class_or_several(labels):
+    with pytest.raises(UserError, match="`labels`.* (one class each|different lengths)"):
+        class_numbers(labels, np.zeros((2, 3)), "tiny")
+
+
 @pytest.mark.parametrize("labels", [[1, 0], [[1], [0]], [[0, 1], [1, 0]], [True, False]])
 def test_labels_of_a_single_score_in_every_form(labels):
     np.testing.assert_array_equal(class_numbers(labels, np.zeros((2, 1)), "tiny"), [1, 0])

@@ -6,6 +6,7 @@ import io
 import json
 import logging
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -151,6 +152,17 @@ def test_commands_have_help_and_a_wrong_option_is_one_line():
         assert f" {command} " in result.stdout
         text = CliRunner().invoke(app, [command, "--help"]).stdout
         assert "Usage" in text and "--help" in text
+
+
+def test_a_closed_output_and_the_settings_of_keras_end_in_no_traceback(tmp_path):
+    command = f"{shlex.quote(sys.executable)} -m keras_lightnets list --json"
+    closed = subprocess.run(["bash", "-c", f"{command} >&-"], cwd=ROOT, capture_output=True, text=True)
+    assert (closed.returncode, closed.stderr) == (0, "")
+    (tmp_path / "keras.json").write_text('{"image_data_format": "channels_first"}')
+    environment = {**os.environ, "KERAS_HOME": str(tmp_path)}
+    refused = subprocess.run(command, shell=True, cwd=ROOT, capture_output=True, text=True, env=environment)
+    assert refused.returncode == 1 and refused.stderr.count("\n") == 1
+    assert "keras.json says channels_first" in refused.stderr
 
 
 def test_what_needs_no_keras_does_not_import_it(tmp_path):

@@ -15,6 +15,7 @@ from keras_lightnets.cli.main import app
 from keras_lightnets.data.annotations import open_annotated, targets
 from keras_lightnets.data.digit_scenes import write_digit_scenes
 from keras_lightnets.errors import UserError
+from keras_lightnets.evaluation.prediction import predict
 from keras_lightnets.export.metadata import Metadata
 from keras_lightnets.files import add_metadata, read_metadata
 from keras_lightnets.training import Config, load_recipe, recipes
@@ -163,6 +164,16 @@ def test_predict_draws(scenes, tmp_path, task):
     with Image.open(tmp_path / "0000.png") as picture:
         assert picture.size == (256, 256)
     assert "drawn: " in _run(command)
+    # The photo of the user, and the pictures of photos of one name.
+    own = tmp_path / "0000.png"
+    with pytest.raises(UserError, match="0000.png would replace .*choose another folder"):
+        predict(tmp_path / "model.keras", [own], output=tmp_path)
+    copies = [tmp_path / name for name in ("x/a.jpg", "y/a.jpg", "a_1.jpg")]
+    for copy in copies:
+        copy.parent.mkdir(exist_ok=True)
+        shutil.copy(photo, copy)
+    drawn = [row["picture"] for row in predict(tmp_path / "model.keras", copies, output=tmp_path / "drawn")]
+    assert len(set(drawn)) == len(list((tmp_path / "drawn").iterdir())) == 3
 
 
 def test_several_workers_train_the_loss_of_the_detector():

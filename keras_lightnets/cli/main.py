@@ -1,12 +1,15 @@
 """The `keras-lightnets` command."""
 
 import _thread
+import contextlib
+import json
 import logging
 import os
 import signal
 import sys
 import threading
 import warnings
+from pathlib import Path
 
 import typer
 
@@ -25,6 +28,11 @@ app = typer.Typer(
 @app.callback()
 def _commands():
     """Ultra-light image classifiers: from a folder of images to a verified .tflite."""
+    path = Path(os.environ.get("KERAS_HOME") or os.path.expanduser("~/.keras"), "keras.json")
+    with contextlib.suppress(OSError, ValueError):
+        settings = json.loads(path.read_text("utf-8"))
+        if isinstance(settings, dict) and settings.get("image_data_format") == "channels_first":
+            fail(f"{path} says channels_first, and the networks are channels_last: change image_data_format there.")
 
 
 for group in (models, runs, studies):
@@ -36,6 +44,13 @@ _UsageError = typer.BadParameter.__base__
 
 def main():
     """Runs the command. Bad input ends in one line on standard error and exit status 1."""
+    # Closed ones would be the next files that are opened.
+    for number in range(3):
+        with contextlib.suppress(OSError):
+            os.fstat(number)
+            continue
+        os.open(os.devnull, os.O_RDWR)
+    sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
     # Libraries log to the descriptor of standard error from C++. What Python writes there still arrives.
     sys.stderr = os.fdopen(os.dup(2), "w", buffering=1, errors="backslashreplace")
     # Names of files may hold bytes that are no text, and a terminal may lack letters.
@@ -48,7 +63,11 @@ def main():
     sys.unraisablehook = _interrupt_again
     try:
         with interruptions():
-            sys.exit(app(sys.argv[1:] or ["--help"], standalone_mode=False))
+            status = app(sys.argv[1:] or ["--help"], standalone_mode=False)
+        # The work is done. A signal while Python and TensorFlow end would make it look undone.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
+        sys.exit(status)
     except _UsageError as error:
         fail(f"{error.format_message().rstrip('.')}. See {error.ctx.command_path} --help.")
     except UserError as error:

@@ -78,7 +78,7 @@ def evaluate(
     data: Data,
     output: Annotated[Path, typer.Option(help="Folder for evaluation.json, classes.csv and pictures.")],
     split: Annotated[str, typer.Option(help="test, validation or train.")] = "test",
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the split.")] = 0,
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed of the split (default: that of the run).")] = None,
     holdout: Annotated[float, typer.Option(min=0, max=0.9, help="Share of the training images held out.")] = 0.0,
     as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
 ):
@@ -264,7 +264,7 @@ def optimize(
     clusters: Annotated[int, typer.Option(help="Values per kernel after clustering.")] = 16,
     engine: Annotated[str, typer.Option(help="keras or tfmot, what trains for qat.")] = "keras",
     keep_float: Annotated[list[str] | None, typer.Option(help="A layer to leave float (ptq). Repeatable.")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of split, batches and augmentation.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of batches and augmentation.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
 ):
     """Quantise, prune or cluster a trained model, and measure what it costs."""

@@ -15,7 +15,7 @@ from keras_lightnets.files import write_csv, write_json
 _BATCH = 64
 
 
-def evaluate(model, data, output, split="test", seed=0, holdout=0.0):
+def evaluate(model, data, output, split="test", seed=None, holdout=0.0):
     """Measures a model file on a data set.
 
     Args:
@@ -26,7 +26,7 @@ def evaluate(model, data, output, split="test", seed=0, holdout=0.0):
             `confusion.png`, a segmenter `confusion.png` of pixels, and a detector `precision_recall.png`. The last two
             have `worst.png` too, the images where they err most, as annotated and as found.
         split: "train", "validation" or "test". Defaults to "test".
-        seed: int, seed of the split of the run. Defaults to 0.
+        seed: int, seed of the split of the run. Defaults to None: that in the file, or else 0.
         holdout: float, share held out in the run. Defaults to 0.0.
 
     Returns:
@@ -39,7 +39,7 @@ def evaluate(model, data, output, split="test", seed=0, holdout=0.0):
         * Segmenters: "mean_iou", "pixel_accuracy", and "IoU" of each class, at the size of the network's input.
 
     Raises:
-        UserError: if the model or the data cannot be read, or do not fit together.
+        UserError: if the model or the data cannot be read, or do not fit together, or the file names another seed.
 
     Example:
 
@@ -49,7 +49,9 @@ def evaluate(model, data, output, split="test", seed=0, holdout=0.0):
     path = Path(model)
     file = ModelFile(path, tuple(NETWORKS))
     about = file.metadata
-    opened = open_known(data, seed, holdout, about.labels, path, file.task)
+    if seed is not None and about.seed not in (None, seed):
+        raise UserError(f"{path} was trained on the split of seed {about.seed}: leave --seed out.")
+    opened = open_known(data, about.seed or seed or 0, holdout, about.labels, path, file.task)
     if split not in opened.splits:
         raise UserError(f"{data} has no split {split!r}. It has: {', '.join(opened.splits)}.")
     source = opened.splits[split]

@@ -1,5 +1,6 @@
 """What a model file says about image files, by the metadata inside it."""
 
+import itertools
 from collections import Counter
 from pathlib import Path
 
@@ -98,9 +99,17 @@ def _segment(file, pixels, image):
 
 
 def _pictures(images, folder):
-    """Returns the path of the picture of each image. Pictures of the same name are numbered."""
-    stems = [Path(image).stem for image in images]
-    twice = {stem for stem, count in Counter(stems).items() if count > 1}
-    return [
-        folder / (f"{stem}_{number}.png" if stem in twice else f"{stem}.png") for number, stem in enumerate(stems, 1)
-    ]
+    """Returns the path of the picture of each image, never that of an image. Pictures of the same name are numbered."""
+    stems, originals = [Path(image).stem for image in images], {Path(image).resolve() for image in images}
+    counts = Counter(stems)
+    taken = {stem for stem in stems if counts[stem] == 1}
+    paths = []
+    for number, (image, stem) in enumerate(zip(images, stems, strict=True), 1):
+        numbered = (f"{stem}_{number}" for number in itertools.count(number))
+        name = stem if counts[stem] == 1 else next(name for name in numbered if name not in taken)
+        taken.add(name)
+        path = folder / f"{name}.png"
+        if path.resolve() in originals:
+            raise UserError(f"The picture of {image} would replace {path}: choose another folder with --output.")
+        paths.append(path)
+    return paths

@@ -14,8 +14,8 @@ def image_model(model):
     """Returns a model as a functional one in float32 with one image input, or says why it cannot be exported.
 
     Raises:
-        UserError: if the model cannot be made functional, was quantised by Keras, is channels_first, or has other
-            inputs than one image.
+        UserError: if the model cannot be made functional, was quantised by Keras, is channels_first, has other inputs
+            than one image, or gives bool.
     """
     model = functional(model)
     check_unquantized(model)
@@ -29,6 +29,8 @@ def image_model(model):
     shapes = [tuple(tensor.shape) for tensor in model.inputs]
     if len(shapes) != 1 or len(shapes[0]) != 4:
         raise UserError(f"Export needs one image input; {model.name} has {shapes}.")
+    if any(tensor.dtype == "bool" for tensor in model.outputs):
+        raise UserError(f"{model.name} gives bool: export the scores, and compare them with the threshold afterwards.")
     return model
 
 
@@ -63,12 +65,22 @@ def check_metadata(metadata, model):
     labels, classes = metadata.get("labels"), classes_of(model)
     # A single score has two classes, but for detectors.
     known = (classes, max(classes or 0, 2)) if len(model.outputs) == 1 else (classes,)
-    if isinstance(labels, list | tuple) and classes is not None and len(labels) not in known:
+    if labels is not None and not _are_names(labels):
+        raise UserError(f"`labels` in `metadata` must be a list of names. Received: {labels!r:.60}")
+    if labels is not None and classes is not None and len(labels) not in known:
         raise UserError(f"`metadata` has {len(labels)} labels, and {model.name} {classes} outputs.")
-    about = metadata.get("input")
-    size = about.get("size") if isinstance(about, dict) else None
+    about = metadata.get("input", {})
+    if not isinstance(about, dict):
+        raise UserError(f"`input` in `metadata` must be a dict. Received: {about!r:.60}")
+    size = about.get("size")
     if isinstance(size, int) and size not in model.inputs[0].shape[1:3]:
         raise UserError(f"`metadata` has images of {size} pixels, and {model.name} takes {model.inputs[0].shape[1:]}.")
+
+
+def _are_names(labels):
+    """Whether labels are names that a file can hold. A byte that is no text has a code that UTF-8 lacks."""
+    names = isinstance(labels, list | tuple) and len(labels) > 0 and all(isinstance(label, str) for label in labels)
+    return names and not any("\ud800" <= letter <= "\udfff" for label in labels for letter in label)
 
 
 def check_ranges(model):

@@ -18,6 +18,8 @@ from keras_lightnets.quiet import quiet
 INTEGERS = ("int8", "int16x8")
 # XNNPACK's bound on (step of the input) * (step of the kernel) / (step of the output).
 _LARGEST_FACTOR = 256
+# The bound of the reference kernel of softmax on the step of its input.
+_LEAST_STEP = 2.0**-26
 _WEIGHTED = (
     schema.BuiltinOperator.CONV_2D,
     schema.BuiltinOperator.DEPTHWISE_CONV_2D,
@@ -174,7 +176,8 @@ def with_float_layers(content, keep_float, ends, images, io, float_outputs=False
 
 def _give_uint8_ends(model):
     """Gives a file operators behind its input and its outputs, so that it has uint8 in the place of int8 there."""
-    (graph,), (signature,) = model.subgraphs, model.signatureDefs
+    # Loops, as of recurrent layers, are graphs of their own.
+    (graph, *_), (signature,) = model.subgraphs, model.signatureDefs
     quantize = schema.OperatorCodeT()
     quantize.builtinCode = quantize.deprecatedBuiltinCode = schema.BuiltinOperator.QUANTIZE
     model.operatorCodes.append(quantize)
@@ -252,20 +255,24 @@ def check_content(content, quantization, name):
 
 
 def _check_steps(graph, name):
-    codes, tensors = graph.operatorCodes, graph.subgraphs[0].tensors
+    tensors = graph.subgraphs[0].tensors
     for operator in graph.subgraphs[0].operators:
-        if codes[operator.opcodeIndex].builtinCode in _WEIGHTED:
-            image, kernel, output = (tensors[i] for i in (*operator.inputs[:2], operator.outputs[0]))
-            steps = [tensor.quantization and tensor.quantization.scale for tensor in (image, kernel, output)]
-            # A layer that is kept float has none.
-            if any(step is None for step in steps):
-                continue
-            if np.max(steps[0] * steps[1] / steps[2]) >= _LARGEST_FACTOR:
-                layer = output.name.decode().split(";")[0]
-                raise UserError(
-                    f"{name} cannot be int8: what {layer} gives is nearly the same for all of the "
-                    "representative data. Use other data, or another quantization."
-                )
+        code = graph.operatorCodes[operator.opcodeIndex].builtinCode
+        used = [tensors[i] for i in (*operator.inputs[:2], operator.outputs[0])]
+        steps = [tensor.quantization and tensor.quantization.scale for tensor in used]
+        # A layer that is kept float has none.
+        if any(step is None for step in steps):
+            continue
+        dead = None
+        if code in _WEIGHTED and np.max(steps[0] * steps[1] / steps[2]) >= _LARGEST_FACTOR:
+            dead = used[2]
+        if code == schema.BuiltinOperator.SOFTMAX and np.max(steps[0]) <= _LEAST_STEP:
+            dead = used[0]
+        if dead is not None:
+            raise UserError(
+                f"{name} cannot be int8: what {dead.name.decode().split(';')[0]} gives is nearly the same for all of "
+                "the representative data. Use other data, or another quantization."
+            )
 
 
 def _with_named_outputs(content, layers):

@@ -52,6 +52,10 @@ def decisions(scores, head):
     return scores.argmax(-1)
 
 
+def _is_one_hot(labels):
+    return np.all((np.count_nonzero(labels, axis=-1) == 1) & (np.max(labels, axis=-1) > 0))
+
+
 def class_numbers(labels, scores, name):
     """Returns labels as the numbers of classes.
 
@@ -67,15 +71,20 @@ def class_numbers(labels, scores, name):
     Raises:
         UserError: if there are more or fewer labels than scores, or they are no numbers of classes.
     """
-    labels, classes = np.asarray(labels), max(scores.shape[-1], 2)
+    try:
+        labels, classes = np.asarray(labels), max(scores.shape[-1], 2)
+    except ValueError:
+        raise UserError("`labels` must be numbers of classes. Received lists of different lengths.") from None
     if labels.dtype.kind not in "biuf":
         raise UserError(f"`labels` must be numbers of classes. Received values such as {labels.ravel()[:1].tolist()}")
-    if labels.shape == (*scores.shape[:-1], classes) and np.all(np.sort(labels)[..., :-1] == 0):
+    if labels.shape == (*scores.shape[:-1], classes) and _is_one_hot(labels):
         labels = labels.argmax(-1)
     if labels.shape == (*scores.shape[:-1], 1):
         labels = labels[..., 0]
     if labels.shape != scores.shape[:-1]:
-        raise UserError(f"`labels` of shape {labels.shape} do not fit the {len(scores)} samples of {name}.")
+        raise UserError(
+            f"`labels` of shape {labels.shape} do not fit the {len(scores)} samples of {name}: one class each."
+        )
     known = (labels == np.floor(labels)) & (labels >= 0) & (labels < classes)
     if not np.all(known | ((labels == IGNORED) & (labels.ndim == 3))):
         found = f"{labels.min()} to {labels.max()}"

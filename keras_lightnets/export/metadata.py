@@ -31,6 +31,7 @@ class Metadata(NamedTuple):
         preprocessing: `Preprocessing`.
         task: "classify", "detect" or "segment". Defaults to "classify".
         anchors: dict of the arguments of `Anchors`, of a detector. Defaults to None.
+        seed: int, seed of the split of the images that it was trained on. Defaults to None: not known.
     """
 
     model: str | None
@@ -40,6 +41,7 @@ class Metadata(NamedTuple):
     preprocessing: Preprocessing
     task: str = "classify"
     anchors: dict | None = None
+    seed: int | None = None
 
     def to_dict(self):
         """Returns the JSON values that a file carries."""
@@ -49,6 +51,7 @@ class Metadata(NamedTuple):
             "task": self.task,
             "labels": list(self.labels),
             **({} if self.anchors is None else {"anchors": self.anchors}),
+            **({} if self.seed is None else {"seed": self.seed}),
             "input": {
                 "size": self.size,
                 "image": _SHOWN[self.task],
@@ -92,7 +95,10 @@ def metadata_of(path):
     if not isinstance(task, str) or task not in _SHOWN:
         raise _damaged(path, f"`task` is {task!r:.40}")
     name = name if isinstance(name, str) else None
-    return Metadata(name, labels, size, crop, preprocessing, task, _anchors(path, content.get("anchors")))
+    seed = content.get("seed")
+    if seed is not None and (not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**32):
+        raise _damaged(path, f"`seed` is {seed!r:.40}")
+    return Metadata(name, labels, size, crop, preprocessing, task, _anchors(path, content.get("anchors")), seed)
 
 
 def preprocessing_in(about, error):

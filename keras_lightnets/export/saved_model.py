@@ -50,6 +50,8 @@ def to_saved_model(
     """
     model = image_model(deployed(functional(model)))
     options = suppression(detections, anchors_of(model), model.name)
+    if samples is None and labels is not None:
+        raise UserError("`labels` need `samples`, the images that they are of.")
     samples = random_samples(model) if samples is None else samples
     return write_saved_model(Reference(model, samples, labels), path, options)
 

@@ -177,6 +177,8 @@ class Exporter:
         reference = self._samples
         if not isinstance(reference, Reference):
             given = self._images if reference is None else reference
+            if given is None and self._labels is not None:
+                raise UserError("`labels` need `samples`, the images that they are of.")
             if given is None:
                 given = random_samples(self.model, preprocessing=self._preprocessing)
             reference = Reference(self.model, given, self._labels)

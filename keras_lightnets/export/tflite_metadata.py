@@ -105,7 +105,8 @@ def with_tflite_metadata(content, name, input_table, output_tables, custom=()):
         The bytes of the file.
     """
     model = read_model(content)
-    (graph,), (signature,) = model.subgraphs, model.signatureDefs
+    # Loops, as of recurrent layers, are graphs of their own.
+    (graph, *_), (signature,) = model.subgraphs, model.signatureDefs
     ends = {end.name.decode(): end for end in signature.outputs}
     outputs = {ends[key].tensorIndex: table for key, table in zip(in_order(ends), output_tables, strict=True)}
     for position, table in ((graph.inputs[0], input_table), *outputs.items()):

@@ -59,6 +59,7 @@ class MicroFactorizedPointwiseConv2D(keras.layers.Layer):
     def build(self, input_shape):
         """Creates the squeezing and the expanding kernel."""
         channels, squeezed = input_shape[-1], self.filters // self.reduction
+        self.input_spec = keras.InputSpec(ndim=4, axes={-1: channels})
         counts = (channels, squeezed, self.filters)
         groups = self.groups
         if groups is None:

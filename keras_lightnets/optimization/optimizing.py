@@ -62,7 +62,7 @@ class Options:
         clusters: values per kernel that clustering ends with. Defaults to 16.
         engine: "keras" or "tfmot", what trains for "qat". Defaults to "keras".
         keep_float: names of layers that stay float in the int8 file of "ptq". Defaults to none.
-        seed: seed of the split, the batches and the augmentation. Defaults to 0.
+        seed: seed of the batches and the augmentation, and of the split where the file names none. Defaults to 0.
     """
 
     model: str
@@ -110,7 +110,8 @@ def optimize(options, console):
     _check_task(options, file.task, path)
     if metadata.model is None:
         raise UserError(f"{path} names no network. Use a file written by keras-lightnets.")
-    data = open_known(options.data, options.seed, 0.0, metadata.labels, path, file.task)
+    seed = options.seed if metadata.seed is None else metadata.seed
+    data = open_known(options.data, seed, 0.0, metadata.labels, path, file.task)
     config = Config(
         task=file.task,
         model=metadata.model,

@@ -15,6 +15,11 @@ from keras_lightnets.files import METADATA, add_metadata, locked, read_json, rea
 _EARLY = ("checkpoint", "lock", ".partial.run.json")
 
 
+def fingerprint(names):
+    """Returns a hash of what tells data apart, an iterable of str such as the names of the files."""
+    return hashlib.sha256("\n".join(names).encode(errors="surrogateescape")).hexdigest()
+
+
 class Checkpoint:
     """Checkpoints below the output folder of a run, with its settings beside them.
 
@@ -28,6 +33,7 @@ class Checkpoint:
         step: int, number of steps done.
         phase: str or None, what they ended in.
         history: list of dicts, one per finished epoch.
+        fingerprint: str that tells the data apart, or None before `open`.
     """
 
     def __init__(self, output, settings, chief=True):
@@ -37,6 +43,7 @@ class Checkpoint:
         self._way_out = f"Remove {self._folder} to start again."
         self._held = contextlib.ExitStack()
         self.step, self.phase, self.history, self._arrays = 0, None, [], None
+        self.fingerprint = None
 
     @property
     def begun(self):
@@ -82,13 +89,13 @@ class Checkpoint:
             UserError: if another process writes there, the data changed, the folder cannot be written, or the
                 checkpoint cannot be read.
         """
-        fingerprint = hashlib.sha256("\n".join(names).encode(errors="surrogateescape")).hexdigest()
+        self.fingerprint = fingerprint(names)
         if self._chief:
             self._hold()
         if not self.begun:
             if self._chief:
-                write_json(self._run, {"settings": self.settings, "fingerprint": fingerprint})
-        elif self._begun_with("fingerprint", str) != fingerprint:
+                write_json(self._run, {"settings": self.settings, "fingerprint": self.fingerprint})
+        elif self._begun_with("fingerprint", str) != self.fingerprint:
             raise UserError(f"The images changed since the run in {self._folder.parent} began: begin a new one.")
         if self._last.exists():
             with reading(self._last, self._way_out):

@@ -43,7 +43,8 @@ def deliver(task, model, about, step):
     output = Path(config.output)
     record = config.record
     crop = config.eval_crop if config.task == "classify" else 1.0
-    metadata = Metadata(config.model, data.classes, config.size, crop, record.preprocessing, config.task).to_dict()
+    shown = config.size, crop, record.preprocessing, config.task
+    metadata = Metadata(config.model, data.classes, *shown, seed=config.seed).to_dict()
     step("model.keras")
     with replacing(output / "model.keras") as temporary:
         model.save(temporary)

@@ -16,7 +16,7 @@ from keras_lightnets.training.config import Config
 from keras_lightnets.training.distribution import distribute
 from keras_lightnets.training.options import Options
 from keras_lightnets.training.progress import Progress
-from keras_lightnets.training.report import finished_report, read_report
+from keras_lightnets.training.report import check_same_data, finished_report, read_report
 from keras_lightnets.training.run import Phase, Run, complete
 from keras_lightnets.training.tasks import TASKS
 
@@ -61,6 +61,7 @@ def finetune(options: Options, resume: bool = False, console: Console | None = N
     progress = Progress(console)
     if resume and finished_report(options.output, options.settings):
         report = read_report(options.output)
+        check_same_data(report, _opened(options).identity, options.output)
         progress.result(report, options.output)
         return report
     checkpoint = Checkpoint(options.output, options.settings)
@@ -87,13 +88,21 @@ def _phase(name, epochs, config):
     return Phase(name, epochs, rate, lambda model: mark(model, models.head_names(model, config)))
 
 
+def _opened(options):
+    """What the images and annotations are, before a photo is decoded."""
+    if options.task == "classify":
+        return read_folder(options.data, options.seed)
+    skip = options.skip_bad_images
+    return open_annotated(options.data, options.task, options.seed, _HOLDOUT, skip_bad_images=skip)
+
+
 def _photos(options, distribution, progress):
     """Reads images in class folders.
 
     Returns:
         Their `Data`, the `Config`, the function that builds the network, the network, and messages about bad images.
     """
-    folder = read_folder(options.data, options.seed)
+    folder = _opened(options)
     config = _config(options, images=len(folder.splits["train"].paths))
     build = models.build_with_new_head
     # Before the images are read, which takes longer: it refuses weights that do not fit.
@@ -108,7 +117,7 @@ def _photos(options, distribution, progress):
 
 def _annotated(options, distribution, progress):
     """Reads annotated images, and returns what `_photos` returns."""
-    data = open_annotated(options.data, options.task, options.seed, _HOLDOUT, skip_bad_images=options.skip_bad_images)
+    data = _opened(options)
     config, build = _config(options, images=data.splits["train"].count), TASKS[options.task].build
     model = models.start(config, build, len(data.classes), distribution)
     progress.contents(data, options.seed)

@@ -3,8 +3,10 @@
 import shutil
 from pathlib import Path
 
+from keras_lightnets.errors import UserError
 from keras_lightnets.files import read_json, reading
 from keras_lightnets.training.card import export_rows
+from keras_lightnets.training.checkpoint import fingerprint
 
 _KEYS = ("keras_lightnets", "model", "options", "history", "best_epoch", "classes", "images", "parameters", "test")
 
@@ -38,3 +40,16 @@ def finished_report(output, settings):
         return None
     shutil.rmtree(path.with_name("checkpoint"), ignore_errors=True)
     return report
+
+
+def check_same_data(report, names, output):
+    """Raises a UserError if a finished run saw other data than those that `names` tell apart.
+
+    Args:
+        report: dict of the run. That of an older version does not say what it saw.
+        names: as in `Checkpoint.open`.
+        output: str or Path of its folder.
+    """
+    now = fingerprint(names)
+    if report.get("fingerprint", now) != now:
+        raise UserError(f"{output} holds a finished run on other images: choose another output.")

@@ -85,7 +85,12 @@ def complete(run, about):
     model = run.task.finished_model()
     run.checkpoint.load_kept(model)
     history = run.checkpoint.history
-    about = {"options": run.checkpoint.settings, **about, "history": history, "best_epoch": run.kept["epoch"]}
+    options, fingerprint = run.checkpoint.settings, run.checkpoint.fingerprint
+    about = {
+        **{"options": options, "fingerprint": fingerprint},
+        **about,
+        **{"history": history, "best_epoch": run.kept["epoch"]},
+    }
     report = run.task.deliver(model, about, run.progress.step)
     run.checkpoint.remove()
     run.progress.result(report, run.config.output)

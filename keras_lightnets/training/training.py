@@ -12,7 +12,7 @@ from keras_lightnets.training.checkpoint import Checkpoint
 from keras_lightnets.training.config import Config
 from keras_lightnets.training.distribution import distribute
 from keras_lightnets.training.progress import Progress
-from keras_lightnets.training.report import finished_report, read_report
+from keras_lightnets.training.report import check_same_data, finished_report, read_report
 from keras_lightnets.training.run import Phase, Run, complete
 from keras_lightnets.training.tasks import TASKS
 
@@ -51,6 +51,7 @@ def train(config: Config, console: Console | None = None, release: str | os.Path
         return importlib.import_module("keras_lightnets.release.releasing").train_and_release(config, release, console)
     if finished_report(config.output, config.settings):
         report = read_report(config.output)
+        check_same_data(report, TASKS[config.task].open(config).identity, config.output)
         Progress(console).result(report, config.output)
         return report
     distribution = distribute(config.strategy, config.worker_timeout)

@@ -117,6 +117,11 @@ class Builder:
             if along_one and window[length] % 2 and node.padding == ends:
                 layer = ours.AxialDepthwiseConv2D(window[length], axis, node.strides[along], use_bias=True, name=name)
                 return self._weighted(layer, tensor, kernel, bias), order
+        if node.strides[0] != node.strides[1]:
+            # TensorFlow convolves in depth with equal strides only.
+            return self._convolution(
+                tensor, node, kernel[:, :, None, :, 0] * np.eye(len(order)), bias, len(order)
+            ), order
         tensor, padding = self._padded(tensor, node, window)
         layer = keras.layers.DepthwiseConv2D(
             window, strides=node.strides, padding=padding, dilation_rate=node.dilation, name=name

@@ -70,7 +70,9 @@ def _convolve_averages(graph):
     """An average over padded windows becomes a convolution: it takes the padding, and its int8 form is delegated."""
     for node in [node for node in graph.nodes if _is_channelwise(node, keras.layers.AveragePooling2D)]:
         layer, channels = node.layer, node.channels
-        if layer.padding == "valid" and _is_channelwise(node.inputs[0], keras.layers.ZeroPadding2D):
+        # TensorFlow convolves in depth with equal strides only.
+        plain = layer.padding == "valid" and layer.strides[0] == layer.strides[1]
+        if plain and _is_channelwise(node.inputs[0], keras.layers.ZeroPadding2D):
             kernel = np.full((*layer.pool_size, 1, channels), 1 / np.prod(layer.pool_size))
             common = node.inputs, node.name, node.shape
             conv = Conv(*common, kernel, np.zeros(channels), layer.strides, ((0, 0), (0, 0)), groups=channels)
@@ -86,21 +88,25 @@ def _fold_paddings(graph):
 
 
 def _is_vertical(node):
+    """Whether `node` is `k x 1` and leaves rows alone, its padding known."""
     return (
         isinstance(node, Conv)
         and node.kernel.shape[1] == 1 < node.kernel.shape[0]
         and node.strides[1] == node.dilation[0] == 1
+        and node.padding != "same"
+        and node.padding[1] == (0, 0)
     )
 
 
 def _is_horizontal(node, source):
-    """Whether `node` is depthwise, `1 x k`, with or without a multiplier."""
+    """Whether `node` is depthwise, `1 x k`, with or without a multiplier, and leaves columns alone."""
     return (
         isinstance(node, Conv)
         and node.kernel.shape[0] == 1 < node.kernel.shape[1]
-        and node.strides[0] == 1
+        and node.strides[0] == node.dilation[1] == 1
         and node.groups == source.channels
         and node.padding != "same"
+        and node.padding[0] == (0, 0)
     )
 
 
