@@ -99,7 +99,7 @@ def _segment(file, pixels, image):
 
 
 def _pictures(images, folder):
-    """Returns the path of the picture of each image, never that of an image. Pictures of the same name are numbered."""
+    """Returns the path of the picture of each image, never of an image itself. Equal names are numbered."""
     stems, originals = [Path(image).stem for image in images], {Path(image).resolve() for image in images}
     counts = Counter(stems)
     taken = {stem for stem in stems if counts[stem] == 1}

@@ -46,7 +46,7 @@ def check_same_data(report, names, output):
     """Raises a UserError if a finished run saw other data than those that `names` tell apart.
 
     Args:
-        report: dict of the run. That of an older version does not say what it saw.
+        report: dict of the run. Reports of older versions do not say what data the run saw.
         names: as in `Checkpoint.open`.
         output: str or Path of its folder.
     """
