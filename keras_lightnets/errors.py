@@ -13,7 +13,13 @@ class NotWrittenError(UserError):
 
 @contextlib.contextmanager
 def interruptions():
-    """Raises KeyboardInterrupt where a library made an error of its own of it, as C++ code does that calls Python."""
+    """Raises KeyboardInterrupt where a library made an error of its own of it, as C++ code does that calls Python.
+
+    Example:
+
+    >>> with keras_lightnets.errors.interruptions():
+    ...     predictions = model.predict(images, verbose=0)
+    """
     try:
         yield
     except Exception as error:
