@@ -38,6 +38,8 @@ def _commands():
 for group in (models, runs, studies):
     app.add_typer(group)
 
+# What Typer makes of a Ctrl-C that no command took.
+_INTERRUPTED = 130
 # Typer has no public name for it.
 _UsageError = typer.BadParameter.__base__
 
@@ -64,6 +66,8 @@ def main():
     try:
         with interruptions():
             status = app(sys.argv[1:] or ["--help"], standalone_mode=False)
+            if status == _INTERRUPTED:
+                raise KeyboardInterrupt
         # The work is done. A signal while Python and TensorFlow end would make it look undone.
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_IGN)
