@@ -17,20 +17,20 @@ from keras_lightnets.errors import UserError
 MOST_PIXELS = 2**27
 # Pillow hands these to other programs or knows no more than their names.
 _NOT_READ = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}
-# Formats whose headers state the size that their images have when they are read. Icons do not, and new plug-ins may not.
+# Formats whose headers state the size that their images have when read. Icons do not, and new plug-ins may not.
 _SIZED = {"AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "MPO", "PNG", "PPM", "TGA", "TIFF", "WEBP"}
 # Values of EXIF's orientation that lay an image on its side. Pillow does not turn those that are not defined, above 8.
 _ON_ITS_SIDE = (5, 6, 7, 8)
-# The first bytes of JPEG files with nothing but the standard header before their tables, then the header of their pixels,
-# grey or of three colours, and that of their first scan.
+# The first bytes of JPEG files with nothing but the standard header before their tables, then the header of their
+# pixels, grey or of three colours, and that of their first scan.
 _COMMON_JPEG = (
     r"\C{4}\x00\x10JFIF\x00\C{9}\C\C\x00\C[\x00-\x03\x10-\x13]\C*\C\C\x00(?:\x0b\x08\C{4}\x01\C{3}\C*\x00\x08\x01|"
     r"\x11\x08\C{4}\x03\C{9}\C*\x00\x0c\x03\C{4})\C\C\x00(?:\x3f\x00|\x00[\x00-\x0d])\C*"
 )
 # Notes that may say how a JPEG file is turned. They may come between its tables.
 _JPEG_NOTES = r"\C*(?:Exif\x00\x00|http://ns\.adobe\.com/xap/1\.0/\x00)\C*"
-# The first bytes of PNG files of 8 bits a channel, without palette or alpha, with up to 11519 pixels a side and only notes
-# of fixed length. What comes before the pixels is a group.
+# The first bytes of PNG files of 8 bits a channel, without palette or alpha, with up to 11519 pixels a side and only
+# notes of fixed length. What comes before the pixels is a group.
 _COMMON_PNG = (
     r"\A(\CPNG\r\n\x1a\n\C{4}IHDR\x00\x00[\x00-\x2c]\C\x00\x00[\x00-\x2c]\C\x08[\x00\x02]\C{7}"
     r"(?:\C{4}(?:sRGB\C|gAMA\C{4}|pHYs\C{9}|cHRM\C{32}|tIME\C{7})\C{4})*)\C{4}IDAT\C*\z"
