@@ -1,12 +1,14 @@
 """Where annotations lie, as tools and data sets leave them: which files are of which part."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from keras_lightnets.data.annotations import cityscapes, coco, masks, open_annotated, targets, voc, yolo
 from keras_lightnets.errors import UserError
-from tests.annotated import scenes, write_masks
+from tests.annotated import scenes, write_masks, write_voc, write_yolo
 
 JSON = '{"images": [], "annotations": [], "categories": []}'
 XML = "<annotation></annotation>"
@@ -130,6 +132,88 @@ def test_cityscapes(tmp_path):
     path.with_name(path.name.replace("labelIds", "labelTrainIds")).unlink()
     with pytest.raises(UserError, match="labelTrainIds.png does not exist. Run createTrainIdLabelImgs.py"):
         open_annotated(tmp_path, "segment", 0, 0.25)
+
+
+NAMES = "names: [red, green, blue]\n"
+FOLDERS = {"train": 8, "site_b": 4}
+TWO_SITES = {"train": {"train"}, "test": {"site_b"}}
+# Folders of images with their counts, the files beside them, and the folders of each part.
+NAMED_PARTS = {
+    "folders": (FOLDERS, {"data.yaml": "train: images/train\nval: images/site_b\n"}, TWO_SITES),
+    "below path": (FOLDERS, {"data.yaml": "path: images\ntrain: [train]\nval: [site_b]\n"}, TWO_SITES),
+    "path of another machine": (
+        FOLDERS,
+        {"data.yaml": "path: /none\ntrain: ../images/train\nval: ../images/site_b\n"},
+        TWO_SITES,
+    ),
+    "lists": (
+        FOLDERS,
+        {
+            "data.yaml": "train: lists/a.txt\nval: lists/b.txt\n",
+            "lists/a.txt": "".join(f"images/train/{number:03d}.jpg\n" for number in range(8)),
+            "lists/b.txt": "".join(f"./../images/site_b/{number:03d}.jpg\n" for number in range(3)),
+        },
+        TWO_SITES,
+    ),
+    "beside classes.txt": (
+        FOLDERS,
+        {"data.yaml": "train: images/train\nval: images/site_b\n", "classes.txt": "red\ngreen\nblue\n"},
+        TWO_SITES,
+    ),
+    "folders that say the same": (
+        {"train": 8, "val": 4},
+        {"data.yaml": "train: /none/train/images\nval: ../val/images\ntest: ../test/images\n"},
+        {"train": {"train"}, "test": {"val"}},
+    ),
+    "a part that the file leaves out": (
+        {"train": 8, "val": 4, "test": 4},
+        {"data.yaml": "train: images/train\nval: images/val\n"},
+        {"train": {"train"}, "validation": {"val"}, "test": {"test"}},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", NAMED_PARTS)
+def test_parts_that_a_yaml_file_names(name, tmp_path):
+    folders, files, expected = NAMED_PARTS[name]
+    folder = write_yolo(tmp_path, {part: scenes(count) for part, count in folders.items()})
+    (folder / "classes.txt").unlink()
+    _write(folder, {**files, "data.yaml": NAMES + files["data.yaml"]})
+    data = open_annotated(folder, "detect", 0, 0.0)
+    keys = {part: [key.numpy().decode() for key, _ in split.ordered(None)] for part, split in data.splits.items()}
+    found = {part: {Path(key).parent.name for key in keys[part]} for part in expected}
+    assert found == expected
+    assert sum(data.left_out.values()) == (name == "lists")
+
+
+WRONG_PARTS = {
+    "site_c for validation has no images beside labels": "train: images/train\nval: images/site_c\n",
+    "validation is 3, no folder or list": "train: images/train\nval: 3\n",
+    "is named for training and for test": "train: images\nval: images/site_b\n",
+    "holds no annotated images for train": "val: images/site_b\n",
+    "a.txt lists x.jpg, but no such image is beside labels": "train: images/train\nval: a.txt\n",
+    "b.txt for test has no images": "train: images/train\ntest: b.txt\n",
+}
+
+
+@pytest.mark.parametrize("message", WRONG_PARTS)
+def test_parts_that_are_not_there(message, tmp_path):
+    folder = write_yolo(tmp_path, {part: scenes(count) for part, count in FOLDERS.items()})
+    _write(folder, {"data.yaml": NAMES + WRONG_PARTS[message], "a.txt": "x.jpg\n", "b.txt": "\n"})
+    with pytest.raises(UserError, match=message) as caught:
+        open_annotated(folder, "detect", 0, 0.0)
+    assert "\n" not in str(caught.value)
+
+
+def test_lists_of_voc_do_not_overlap(tmp_path):
+    folder = write_voc(tmp_path, {"": scenes(12)})
+    lists = folder / "ImageSets" / "Main"
+    (lists / "val.txt").write_text("".join(f"{number:03d}\n" for number in range(8, 12)))
+    data = open_annotated(folder, "detect", 0, 0.0)
+    assert {part: split.count for part, split in data.splits.items()} == {"train": 8, "validation": 4, "test": 4}
+    (lists / "test.txt").write_text("003\n")
+    with pytest.raises(UserError, match="003.jpg is named for training and for test. Leave it in one of them"):
+        open_annotated(folder, "detect", 0, 0.0)
 
 
 def test_lists_of_voc_choose_the_masks(tmp_path):

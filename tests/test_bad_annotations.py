@@ -136,6 +136,12 @@ REFUSALS = [
         _json(lambda coco: coco["images"][3].update(width=48, height=64)),
         "003.jpg has 48x64 pixels; upright .* 64x48",
     ),
+    (
+        "coco",
+        _json(lambda coco: coco["images"][3].update(width="wide")),
+        f"{COCO} has no numbers as width and height of 003.jpg: 'wide' and 48",
+    ),
+    ("coco", _json(lambda coco: coco["images"][3].update(width="48")), "003.jpg has 48x48 pixels; upright .* 64x48"),
     ("coco", _json(lambda coco: coco["images"][3].update(id=1)), "has two images of id 1: 001.jpg, 003.jpg"),
     (
         "coco",
@@ -162,6 +168,10 @@ REFUSALS = [
     ("voc", _xml("</annotation>", ""), "002.xml is damaged or cannot be read .*no element found"),
     ("voc", _xml("<annotation>", BOMB), "002.xml declares a document type"),
     ("voc", _xml("<width>64", "<width>48"), "002.xml says that 002.jpg has 48x48 pixels; upright it has 64x48"),
+    *(
+        ("voc", _xml("<width>64", f"<width>{number}"), f"002.xml has no numbers as width and height of .*: '{number}'")
+        for number in ("nan", "inf", "1e999", "wide")
+    ),
     ("voc", _file("labels.txt", "red\ngreen\n"), "of a class that nobody named: there are red, green"),
     ("voc", _file("Annotations/x.xml"), "x.xml has no image: there is none of its name in .*JPEGImages"),
     ("voc", _file("ImageSets/Main/test.txt", 5000 * "a"), "test.txt lists a{60}, but .* has no such image"),
@@ -223,10 +233,18 @@ def test_refusals(name, spoil, message, photos, tmp_path):
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize(("name", "culprit"), [("coco", "object 2"), ("voc", "002.xml"), ("yolo", "labels/002.txt")])
-def test_images_with_wrong_annotations_are_skipped_if_asked(name, culprit, photos, tmp_path):
+WRONG_IN_ONE_IMAGE = [
+    ("coco", _box(9, 2, 0, 4), "object 2"),
+    ("voc", _xml("<xmin>", "<xmin>99"), "002.xml"),
+    ("voc", _xml("<width>64", "<width>nan"), "002.xml"),
+    ("yolo", _line("0 2 2 1 1"), "labels/002.txt"),
+]
+
+
+@pytest.mark.parametrize(("name", "spoil", "culprit"), WRONG_IN_ONE_IMAGE)
+def test_images_with_wrong_annotations_are_skipped_if_asked(name, spoil, culprit, photos, tmp_path):
     folder = _write(name, tmp_path, photos)
-    {"coco": _box(9, 2, 0, 4), "voc": _xml("<xmin>", "<xmin>99"), "yolo": _line("0 2 2 1 1")}[name](folder)
+    spoil(folder)
     data = _open(name, folder, skip_bad_images=True)
     assert len(data.bad) == 1 and culprit in data.bad[0]
     assert sum(split.count for split in data.splits.values()) == 11
@@ -241,6 +259,12 @@ def test_background_is_kept_and_counted(photos, tmp_path):
     assert sum(contents.background for contents in data.contents.values()) == 2
     assert sum(contents.images for contents in data.contents.values()) == 12
     assert data.left_out == Counter({".doc": 1})
+
+
+def test_sizes_may_be_text(photos, tmp_path):
+    folder = _write("coco", tmp_path, photos)
+    _json(lambda coco: [image.update(width="64", height="48.0") for image in coco["images"]])(folder)
+    assert sum(contents.images for contents in _open("coco", folder).contents.values()) == 12
 
 
 def test_objects_without_pixels_are_left_out(photos, tmp_path):

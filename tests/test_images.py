@@ -38,6 +38,28 @@ def _profile():
     return extra
 
 
+def _turned_behind_tables(number):
+    """A JPEG file that begins as the commonest do, and says later how it is turned."""
+    content, exif = _encoded("JPEG"), _turned(number).tobytes()
+    at = content.index(b"\xff\xc0")
+    return content[:at] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + content[at:]
+
+
+def _turned_behind_pixels(number):
+    """A PNG file that says behind its pixels how it is turned, in a chunk as long as several chunks of its pixels."""
+    content, exif = _encoded("PNG"), _turned(number).tobytes().removeprefix(b"Exif\0\0")
+    at = content.index(b"IDAT") - 4
+    (length,) = struct.unpack_from(">I", content, at)
+    exif = b"eXIf" + exif + bytes((2000 // length) * (length + 12) - 12 - len(exif))
+    return content[:-12] + struct.pack(">I", len(exif) - 4) + exif + struct.pack(">I", zlib.crc32(exif)) + content[-12:]
+
+
+def _encoded(kind, image=PHOTO):
+    buffer = io.BytesIO()
+    image.save(buffer, kind)
+    return buffer.getvalue()
+
+
 def _xmp(number):
     return f'<x:xmpmeta xmlns:x="adobe:ns:meta/"><a tiff:Orientation="{number}"/></x:xmpmeta>'.encode()
 
@@ -69,13 +91,17 @@ KINDS = [
     ("mirrored.jpg", (PHOTO, {"quality": 95, "exif": _turned(2)}), COLOUR[:, ::-1], 6),
     ("on_its_side.jpg", (PHOTO, {"quality": 95, "exif": _turned(6)}), np.rot90(COLOUR, -1), 6),
     ("upright.jpg", (PHOTO, {"quality": 95, "exif": _turned(1)}), COLOUR, 6),
+    ("orientation_9.jpg", (PHOTO, {"quality": 95, "exif": _turned(9)}), COLOUR, 6),
+    ("turned_behind_tables.jpg", _turned_behind_tables(6), np.rot90(COLOUR, -1), 6),
     ("turned_by_xmp.jpg", (PHOTO, {"quality": 95, "xmp": _xmp(3)}), COLOUR[::-1, ::-1], 6),
     ("plain.png", (PHOTO, {}), COLOUR, 0),
     ("grey.png", (Image.fromarray(GREY), {}), THREE, 0),
     ("gamma.png", (PHOTO, {"pnginfo": _profile()}), COLOUR, 0),
     ("turned.png", (PHOTO, {"exif": _turned(8)}), np.rot90(COLOUR), 0),
+    ("turned_behind_pixels.png", _turned_behind_pixels(6), np.rot90(COLOUR, -1), 0),
     ("turned.webp", (PHOTO, {"exif": _turned(8), "lossless": True}), np.rot90(COLOUR), 0),
     ("turned.tif", (PHOTO, {"exif": _turned(8)}), np.rot90(COLOUR), 0),
+    ("turned_by_xmp.tif", (PHOTO, {"tiffinfo": {700: _xmp(6)}}), np.rot90(COLOUR, -1), 0),
     ("transparent.png", (SEE_THROUGH, {}), ON_WHITE, 1),
     ("transparent.webp", (SEE_THROUGH, {"lossless": True, "exact": True}), ON_WHITE, 1),
     ("grey_alpha.png", (Image.fromarray(np.dstack([GREY, GREY]), "LA"), {}), THREE * (THREE / 255) + 255 - THREE, 1),
@@ -90,6 +116,7 @@ KINDS = [
     ("one_bit.png", (Image.fromarray(GREY > 127), {}), np.where(THREE > 127, 255, 0), 0),
     ("one_bit.tif", (Image.fromarray(GREY > 127), {"compression": "group4"}), np.where(THREE > 127, 255, 0), 0),
     ("colour.bmp", (PHOTO, {}), COLOUR, 0),
+    ("colour.ico", (PHOTO, {"sizes": [(24, 16)]}), COLOUR, 0),
     ("colour.avif", (PHOTO, {"quality": 95}), COLOUR, 6),
     ("colour.jp2", (PHOTO, {}), COLOUR, 0),
     ("colour.tga", (PHOTO, {}), COLOUR, 0),
@@ -129,6 +156,12 @@ def test_every_kind_becomes_rgb(name, expected, tolerance, kinds):
     assert np.abs(pixels.astype(int) - expected).mean() <= tolerance
 
 
+@pytest.mark.parametrize(("name", "expected"), [(name, expected) for name, _, expected, _ in KINDS])
+def test_the_size_is_that_of_the_pixels(name, expected, kinds):
+    assert images.image_size(kinds / name) == expected.shape[:2]
+    assert tuple(images.encoded_size((kinds / name).read_bytes())) == expected.shape[:2]
+
+
 @pytest.mark.parametrize("share", [1.0, 0.875, 0.6])
 def test_every_command_sees_the_same_pixels(share, kinds):
     """`predict`, the evaluation of `train`, `evaluate` and `optimize`, and `finetune`."""
@@ -148,6 +181,23 @@ def test_every_command_sees_the_same_pixels(share, kinds):
 def test_tensorflow_and_pillow_decode_the_same_pixels(name, kinds):
     content = (kinds / name).read_bytes()
     np.testing.assert_array_equal(images.decode_image(content), images._by_pillow(content))
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        *(("JPEG", options) for options in ({}, {"quality": 95}, {"optimize": True}, {"progressive": True})),
+        *(("PNG", options) for options in ({}, {"dpi": (300, 300)}, {"compress_level": 0})),
+    ],
+)
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+def test_common_files_are_known_without_python(kind, options, mode, monkeypatch):
+    # Its pixels fill several chunks of a PNG file.
+    photo, buffer = Image.effect_noise((300, 300), 50).convert(mode), io.BytesIO()
+    photo.save(buffer, kind, **options)
+    monkeypatch.setattr(images, "_rare_kind", lambda content: 1 / 0)
+    whole = tf.function(lambda content: images.decode_window(content, lambda shape: [0, 0, shape[0], shape[1]]))
+    assert whole(tf.constant(buffer.getvalue())).shape == (300, 300, 3)
 
 
 @pytest.mark.parametrize("subsampling", [0, 1, 2])
@@ -176,12 +226,6 @@ def test_endings():
     assert {".jpg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".tif", ".webp", ".avif", ".jp2", ".ppm"} <= suffixes()
     # One would be handed to Ghostscript, of the other Pillow knows the name only.
     assert not {".eps", ".ps", ".wmf", ".h5", ".mpg", ".txt"} & suffixes()
-
-
-def _encoded(kind, image=PHOTO):
-    buffer = io.BytesIO()
-    image.save(buffer, kind)
-    return buffer.getvalue()
 
 
 def _noise(kind):

@@ -17,18 +17,31 @@ from keras_lightnets.errors import UserError
 MOST_PIXELS = 2**27
 # Pillow hands these to other programs or knows no more than their names.
 _NOT_READ = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}
-# The first bytes of JPEG files with nothing but the standard header before their tables, and of PNG files of 8 bits a
-# channel, without palette or alpha, with up to 11519 pixels a side and only notes of fixed length.
-_COMMON_JPEG = r"\C{4}\x00\x10JFIF\x00\C{9}\C\C\x00\C[\x00-\x03\x10-\x13]\C*"
-_COMMON_PNG = (
-    r"\CPNG\r\n\x1a\n\C{4}IHDR\x00\x00[\x00-\x2c]\C\x00\x00[\x00-\x2c]\C\x08[\x00\x02]\C{7}"
-    r"(\C{4}(sRGB\C|gAMA\C{4}|pHYs\C{9}|cHRM\C{32}|tIME\C{7})\C{4})*\C{4}IDAT\C*"
+# Formats whose headers state the size that their images have when read. Icons do not, and new plug-ins may not.
+_SIZED = {"AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "MPO", "PNG", "PPM", "TGA", "TIFF", "WEBP"}
+# Values of EXIF's orientation that lay an image on its side. Pillow does not turn those that are not defined, above 8.
+_ON_ITS_SIDE = (5, 6, 7, 8)
+# The first bytes of JPEG files with nothing but the standard header before their tables, then the header of their
+# pixels, grey or of three colours, and that of their first scan.
+_COMMON_JPEG = (
+    r"\C{4}\x00\x10JFIF\x00\C{9}\C\C\x00\C[\x00-\x03\x10-\x13]\C*\C\C\x00(?:\x0b\x08\C{4}\x01\C{3}\C*\x00\x08\x01|"
+    r"\x11\x08\C{4}\x03\C{9}\C*\x00\x0c\x03\C{4})\C\C\x00(?:\x3f\x00|\x00[\x00-\x0d])\C*"
 )
-# Notes may come after the pixels of a PNG file too.
-_PNG_NOTES = r"\C*(eXIf|iTXt|tEXt|zTXt)\C*"
-_HEAD, _TAIL = 256, 1024
+# Notes that may say how a JPEG file is turned. They may come between its tables.
+_JPEG_NOTES = r"\C*(?:Exif\x00\x00|http://ns\.adobe\.com/xap/1\.0/\x00)\C*"
+# The first bytes of PNG files of 8 bits a channel, without palette or alpha, with up to 11519 pixels a side and only
+# notes of fixed length. What comes before the pixels is a group.
+_COMMON_PNG = (
+    r"\A(\CPNG\r\n\x1a\n\C{4}IHDR\x00\x00[\x00-\x2c]\C\x00\x00[\x00-\x2c]\C\x08[\x00\x02]\C{7}"
+    r"(?:\C{4}(?:sRGB\C|gAMA\C{4}|pHYs\C{9}|cHRM\C{32}|tIME\C{7})\C{4})*)\C{4}IDAT\C*\z"
+)
+_JPEG_HEAD, _PNG_HEAD = 1024, 256
+# The names of chunks of PNG files as numbers.
+_IDAT, _IEND = (int.from_bytes(name, "big") for name in (b"IDAT", b"IEND"))
 # What a PNG file may hold beside its pixels that changes how it is shown.
-_PNG_EXTRAS = (b"tRNS", b"eXIf", b"acTL", b"XML:com.adobe.xmp", b"Raw profile type")
+_PNG_EXTRAS = (b"tRNS", b"eXIf", b"acTL")
+_PNG_TEXTS = (b"XML:com.adobe.xmp", b"Raw profile type")
+_EXIF = b"Exif\0\0"
 _TURNED_XMP = re.compile(rb'tiff:Orientation(="|>)[2-8]')
 # The tag of TIFF that says whether 0 is white.
 _PHOTOMETRIC = 262
@@ -109,11 +122,15 @@ def encoded_size(content):
 
 
 def _header_size(file):
-    """Returns height and width, upright, or None if Pillow cannot tell them."""
+    """Returns height and width, upright, or None if Pillow cannot tell them without the pixels."""
     try:
         with Image.open(file, formats=_formats()) as image:
-            turned = image.getexif().get(ExifTags.Base.Orientation, 1) >= 5
-            return image.size if turned else image.size[::-1]
+            if image.format not in _SIZED:
+                return None
+            if image.getexif().get(ExifTags.Base.Orientation, 1) not in _ON_ITS_SIDE:
+                return image.size[::-1]
+            # Whether the size of a TIFF file is turned already depends on Pillow's version, and on what says so.
+            return None if image.format == "TIFF" else image.size
     # Damaged files lead Pillow's parsers to errors of any kind.
     except Exception:
         return None
@@ -168,14 +185,8 @@ def decode_window(content, window):
         pixels = tf.numpy_function(_by_pillow, [content], tf.uint8, stateful=False)
         return cut(tf.ensure_shape(pixels, (None, None, 3)), window)
 
-    # Nearly all files are known by their first bytes. A call of Python takes as long as a small image.
-    head = tf.strings.substr(content, 0, _HEAD)
-    is_whole = tf.strings.substr(content, -2, 2) == b"\xff\xd9"
-    return tf.cond(
-        tf.strings.regex_full_match(head, _COMMON_JPEG) & is_whole,
-        jpeg,
-        lambda: tf.switch_case(_kind(content, head), [jpeg, png, other]),
-    )
+    # Nearly all files are known without a call of Python, which takes as long as a small image.
+    return tf.cond(_is_common_jpeg(content), jpeg, lambda: tf.switch_case(_kind(content), [jpeg, png, other]))
 
 
 def cut(image, window):
@@ -184,15 +195,40 @@ def cut(image, window):
     return image[top : top + height, left : left + width]
 
 
-def _kind(content, head):
+def _is_common_jpeg(content):
+    head = tf.strings.substr(content, 0, _JPEG_HEAD)
+    is_whole = tf.strings.substr(content, -2, 2) == b"\xff\xd9"
+    is_turned = tf.strings.regex_full_match(head, _JPEG_NOTES)
+    return tf.strings.regex_full_match(head, _COMMON_JPEG) & is_whole & ~is_turned
+
+
+def _kind(content):
     """Returns `_JPEG` or `_PNG` for files that TensorFlow decodes to the pixels that Pillow shows, else `_OTHER`."""
-    tail = tf.strings.substr(content, tf.maximum(tf.strings.length(content) - _TAIL, 0), _TAIL)
     kind = tf.cond(
-        tf.strings.regex_full_match(head, _COMMON_PNG) & ~tf.strings.regex_full_match(tail, _PNG_NOTES),
+        _is_common_png(content),
         lambda: _PNG,
         lambda: tf.numpy_function(_rare_kind, [content], tf.int32, stateful=False),
     )
     return tf.ensure_shape(kind, ())
+
+
+def _is_common_png(content):
+    # Notes may come after the pixels too, however long. None do if the last chunk but one has pixels.
+    length = tf.strings.length(content)
+
+    def chunk(at):
+        begin = tf.strings.substr(content, tf.clip_by_value(at, 0, length), 8)
+        return tf.unstack(tf.io.decode_raw(begin, tf.int32, little_endian=False, fixed_length=8), 2)
+
+    head = tf.strings.substr(content, 0, _PNG_HEAD)
+    first = tf.strings.length(tf.strings.regex_replace(head, _COMMON_PNG, r"\1", replace_global=False))
+    end = length - 12
+    # Writers cut the pixels into chunks of one length and a rest.
+    step = tf.clip_by_value(chunk(first)[0], 0, length) + 12
+    last = first + (end - first - 1) // step * step
+    size, name = chunk(last)
+    has_pixels = (first < tf.strings.length(head)) & (name == _IDAT) & (size == end - last - 12)
+    return has_pixels & (chunk(end)[1] == _IEND)
 
 
 def _rare_kind(content):
@@ -207,24 +243,30 @@ def _rare_kind(content):
 
 def _is_plain_jpeg(content):
     """Whether a JPEG file is whole, grey or of three colours with 8 bits each, and not turned."""
-    frame, at = None, 2
+    frame, exifs, at = None, 0, 2
     # What is cut short ends otherwise.
     while content.endswith(b"\xff\xd9"):
         marker, length = struct.unpack_from(">HH", content, at)
+        # Padding before a marker, or markers without a segment.
+        if not 0xFFC0 <= marker < 0xFFFF or 0xFFD0 <= marker <= 0xFFD9:
+            return False
         segment = content[at + 4 : at + 2 + length]
         if marker == 0xFFDA:
             return frame is not None and frame[0] == 8 and frame[3] in (1, 3)
         # Baseline, extended and progressive frames. The others are rare.
         if marker in (0xFFC0, 0xFFC1, 0xFFC2):
             frame = struct.unpack_from(">BHHB", segment)
-        if marker == 0xFFE1 and _is_turned(segment):
-            return False
+        if marker == 0xFFE1:
+            # Several are parts of one.
+            exifs += segment.startswith(_EXIF)
+            if exifs > 1 or _is_turned(segment):
+                return False
         at += 2 + length
     return False
 
 
 def _is_turned(segment):
-    if not segment.startswith(b"Exif\0\0"):
+    if not segment.startswith(_EXIF):
         return _TURNED_XMP.search(segment) is not None
     exif = Image.Exif()
     exif.load(segment)
@@ -236,7 +278,14 @@ def _is_plain_png(content):
     width, height, bits, colour = struct.unpack_from(">IIBB", content, 16)
     if bits != 8 or colour not in (0, 2) or width * height > MOST_PIXELS:
         return False
-    return not any(extra in content for extra in _PNG_EXTRAS)
+    # Behind the signature and the header.
+    at, name = 33, b"IHDR"
+    while name != b"IEND":
+        length, name = struct.unpack_from(">I4s", content, at)
+        if name in _PNG_EXTRAS or (name.endswith(b"Xt") and content.startswith(_PNG_TEXTS, at + 8)):
+            return False
+        at += 12 + length
+    return True
 
 
 def _by_pillow(content):

@@ -91,6 +91,8 @@ def _name(path, folder):
 def listed_files(root, kind, parts):
     """Returns the files that Pascal VOC's lists in `ImageSets` name, or all where there are no lists.
 
+    Without `train.txt`, what `val.txt` does not list of `trainval.txt` is for training.
+
     Args:
         root: Path of the data.
         kind: str, the folder of the lists, such as "Main".
@@ -109,4 +111,6 @@ def listed_files(root, kind, parts):
         if missing := sorted(set(stems) - set(files)):
             raise UserError(f"{path} lists {missing[0]:.60}, but {root} has no such image. Add it, or remove the line.")
         chosen[part] = dict(files[stem] for stem in sorted(set(stems)))
+    if "validation" in chosen and "train" in chosen and not (root / "ImageSets" / kind / "train.txt").is_file():
+        chosen["train"] = {image: file for image, file in chosen["train"].items() if image not in chosen["validation"]}
     return chosen or parts

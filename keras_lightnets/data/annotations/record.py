@@ -91,8 +91,25 @@ def with_boxes(path, size, objects):
 
 
 def check_size(origin, image, size, stated):
-    """Raises a UserError if a file of annotations says that an image has another height and width than it has."""
-    if all(stated) and tuple(stated) != tuple(size):
+    """Raises a UserError if a file of annotations says that an image has another height and width than it has.
+
+    Args:
+        origin: Path of the file.
+        image: Path of the image.
+        size: height and width that it has.
+        stated: height and width as the file says them, of any type. Nothing and 0 say nothing.
+    """
+    if not all(stated):
+        return
+    try:
+        # Some programs write numbers as text.
+        numbers = [float(number) for number in stated]
+    except (TypeError, ValueError, OverflowError):
+        numbers = None
+    if numbers is None or not np.isfinite(numbers).all():
+        shown = " and ".join(f"{number!r:.20}" for number in reversed(stated))
+        raise UserError(f"{origin} has no numbers as width and height of {image.name}: {shown}. Mend or remove them.")
+    if all(numbers) and numbers != list(size):
         raise UserError(
             f"{origin} says that {image.name} has {stated[1]!s:.20}x{stated[0]!s:.20} pixels; upright it has "
             f"{size[1]}x{size[0]}. Mend or remove it."

@@ -22,7 +22,8 @@ def split(root, parts, classes, seed, holdout):
         A dict from "train", "validation" and "test" to lists of `Annotated`. Validation may be empty.
 
     Raises:
-        UserError: if there are no training images, too few of them, or a class has no object among them.
+        UserError: if there are no training images, too few of them, one is in another part too, or a class has no
+            object among them.
     """
     parts = dict(parts)
     if "test" not in parts and "validation" in parts:
@@ -30,6 +31,10 @@ def split(root, parts, classes, seed, holdout):
     for part in ("train", "test"):
         if not parts.get(part, part == "test"):
             raise UserError(f"{root} holds no annotated images for {part}.")
+    training = {image.path for image in parts["train"]}
+    for part in ("validation", "test"):
+        if both := next((image.path for image in parts.get(part, ()) if image.path in training), None):
+            raise UserError(f"{both} is named for training and for {part}. Leave it in one of them.")
     left = Counter(int(label) for image in parts["train"] for label in set(image.learned.tolist()))
     for number, name in enumerate(classes):
         if not left[number]:

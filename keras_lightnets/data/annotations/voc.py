@@ -54,7 +54,7 @@ def read(root, found, skip):
 
 
 def _content(path):
-    """Returns the size that a file states, and its objects: name, box and whether it is difficult."""
+    """Returns the size that a file states, as text, and its objects: name, box and whether it is difficult."""
     try:
         text = read_text(path, _LARGEST)
         # Entities that name each other grow without end. Annotations need none.
@@ -62,7 +62,7 @@ def _content(path):
             raise UserError(f"{path} declares a document type, which annotations do not have. Remove it.")
         with reading(path, "Mend or remove it."):
             tree = ElementTree.fromstring(text)
-        size = [int(_number(path, tree, f"size/{name}", 0)) for name in ("height", "width")]
+        size = [tree.findtext(f"size/{name}") for name in ("height", "width")]
         return size, [_object(f"{path}, object {n}", one) for n, one in enumerate(tree.iterfind("object"), 1)]
     except UserError as error:
         return error

@@ -2,19 +2,20 @@
 
 A line has the number of the class, x and y of the centre, width and height, relative to the image. The folders are
 `images` and `labels`, or `train/images` and `train/labels`, or `images/train` and `labels/train`, and so on for
-`val` and `test`. The names of the classes stand in `classes.txt`, one a line, or in `data.yaml`.
+`val` and `test`. The names of the classes stand in `classes.txt`, one a line, or in `data.yaml`. Where `data.yaml`
+names folders or lists of images for the parts, these are used.
 """
 
 from collections import Counter
 
-from keras_lightnets.data.annotations.names import checked_names, read_names, read_text
+from keras_lightnets.data.annotations import ultralytics
+from keras_lightnets.data.annotations.names import read_names, read_text
 from keras_lightnets.data.annotations.pairs import file_pairs, folder_pairs
 from keras_lightnets.data.annotations.record import Box, annotate, with_boxes
 from keras_lightnets.errors import UserError
-from keras_lightnets.files import reading
 
 NAME = "YOLO txt (images/ and labels/)"
-_NAMES = ("classes.txt", "obj.names", "data.yaml", "data.yml", "dataset.yaml")
+_NAMES = ("classes.txt", "obj.names", *ultralytics.NAMES)
 # Ten thousand objects take 400 kB.
 _LARGEST = 10_000_000
 
@@ -40,10 +41,15 @@ def read(root, found, skip):
         UserError: names the file, and the line or image, that is wrong.
     """
     classes = _classes(root, found)
-    parts, left_out, bad = {}, Counter(), []
+    pairs, parts, left_out, bad = {}, {}, Counter(), []
     for part, folders in found.items():
-        files, others = file_pairs(*folders, ".txt", _NAMES)
+        pairs[part], others = file_pairs(*folders, ".txt", _NAMES)
         left_out += others
+    if description := _named(root, found, ultralytics.NAMES):
+        by_name = any(images.parent != root for images, _ in found.values())
+        pairs, others = ultralytics.named_files(description, root, pairs, by_name)
+        left_out += others
+    for part, files in pairs.items():
 
         def about(path, size, files=files):
             return with_boxes(path, size, _objects(files[path], classes) if files[path] else [])
@@ -53,31 +59,17 @@ def read(root, found, skip):
     return classes, parts, left_out, bad
 
 
-def _classes(root, found):
+def _named(root, found, names):
+    """Returns the first file with one of some names, in the folder of the data or beside labels, or None."""
     folders = [root, *(labels for _, labels in found.values()), *(labels.parent for _, labels in found.values())]
-    for folder in folders:
-        for name in _NAMES:
-            path = folder / name
-            if path.is_file():
-                return _from_yaml(path) if path.suffix in (".yaml", ".yml") else read_names(path)
-    raise UserError(f"{root} names no classes: write classes.txt there, with one name a line, number 0 first.")
+    return next((folder / name for folder in folders for name in names if (folder / name).is_file()), None)
 
 
-def _from_yaml(path):
-    try:
-        import yaml
-    except ImportError as error:
-        raise UserError(f"{path} needs PyYAML: pip install 'keras_lightnets[yolo]', or write classes.txt.") from error
-    text = read_text(path, _LARGEST)
-    with reading(path, "Write classes.txt, one name a line, in its place."):
-        content = yaml.safe_load(text)
-    names = content.get("names") if isinstance(content, dict) else None
-    if isinstance(names, dict) and sorted(names, key=str) == sorted(range(len(names)), key=str):
-        names = [names[number] for number in range(len(names))]
-    if not isinstance(names, list):
-        raise UserError(f"{path} has no list `names` of the classes. Write it, or classes.txt.")
-    # A class may be 1, but YAML's `no` is no name.
-    return checked_names([str(name) if type(name) is int else name for name in names], path)
+def _classes(root, found):
+    path = _named(root, found, _NAMES)
+    if path is None:
+        raise UserError(f"{root} names no classes: write classes.txt there, with one name a line, number 0 first.")
+    return ultralytics.class_names(path) if path.name in ultralytics.NAMES else read_names(path)
 
 
 def _objects(path, classes):
