@@ -3,6 +3,7 @@
 import contextlib
 import io
 import os
+import signal
 import sys
 import tempfile
 import threading
@@ -26,12 +27,36 @@ class _Diverted(io.TextIOBase):
 
 
 @contextlib.contextmanager
+def _uninterrupted():
+    """Keeps a first Ctrl-C or SIGTERM for the end. C++ code that calls Python may die of an exception in between."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    kept = []
+
+    def keep(*signal_and_frame):
+        kept.append(signal_and_frame)
+        if len(kept) > 1:
+            handlers[signal_and_frame[0]](*signal_and_frame)
+
+    numbers = [number for number in (signal.SIGINT, signal.SIGTERM) if callable(signal.getsignal(number))]
+    handlers = {number: signal.signal(number, keep) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        if len(kept) == 1:
+            handlers[kept[0][0]](*kept[0])
+
+
+@contextlib.contextmanager
 def quiet():
     """Diverts what C++ code and Python write to standard output and error. After an exception, shows it.
 
-    It diverts for the whole process. A second thread waits for the first.
+    It diverts for the whole process. A second thread waits for the first. A first interruption waits for the end.
     """
-    with _LOCK:
+    with _uninterrupted(), _LOCK:
         sys.stdout.flush()
         sys.stderr.flush()
         saved = os.dup(1), os.dup(2)

@@ -242,6 +242,19 @@ def test_an_interruption_that_a_library_took_for_an_error_is_one(scope):
         raise SystemError("returned a result with an exception set") from KeyboardInterrupt()
 
 
+def test_an_interruption_waits_for_the_end_of_c_code():
+    done = []
+    with pytest.raises(KeyboardInterrupt), quiet(), quiet():
+        os.kill(os.getpid(), signal.SIGINT)
+        done.append("first")
+    assert done == ["first"] and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    with pytest.raises(KeyboardInterrupt), quiet():
+        for count in range(5):
+            os.kill(os.getpid(), signal.SIGINT)
+            done.append(count)
+    assert done == ["first", 0]
+
+
 def test_what_is_said_of_an_interruption_stays():
     with pytest.raises(UserError, match="start again"), interruptions():
         try:
