@@ -30,7 +30,7 @@ generate_cards.main()
 files = [f"tests/test_{name}.py" for name in ("numbers", "goldens", "catalog", "applications")]
 checks = "numbers or logits or any_size or card or signature or docstring or by_path"
 chosen = f"TinyNet and ({checks}) or public or has_a_golden"
-sys.exit(pytest.main(["-q", "-p", "no:cacheprovider", "-m", "not slow", "-k", chosen, *files]))
+sys.exit(pytest.main(["-q", "-p", "no:cacheprovider", "-k", chosen, *files]))
 """
 
 
