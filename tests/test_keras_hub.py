@@ -8,6 +8,8 @@ import keras_lightnets
 from tools import pages
 
 
+# Keras says so of every `fit` on a data set.
+@pytest.mark.filterwarnings("ignore:`shuffle=True` was passed")
 @pytest.mark.slow
 def test_the_guide():
     keras_hub = pytest.importorskip("keras_hub")
