@@ -5,15 +5,15 @@ Keras has no public view of the calls in a model. What is used here was checked 
 
 import keras
 
-# None of these has a public name in Keras 3.15. Each line says what is public instead, and why that does not serve.
-from keras.src.applications.convnext import LayerScale as LayerScale  # public: networks that hold it, not the class
-from keras.src.applications.convnext import StochasticDepth as StochasticDepth  # public: as for LayerScale
-from keras.src.applications.inception_resnet_v2 import CustomScaleLayer as CustomScaleLayer  # public: as for LayerScale
-from keras.src.models.functional import Functional  # public: `keras.Model`, which subclassed models are too
-from keras.src.ops import core as core_operations  # noqa: F401  # public: functions, but a graph holds their classes
-from keras.src.ops import math as math_operations  # noqa: F401  # public: as for core
-from keras.src.ops import nn as nn_operations  # noqa: F401  # public: as for core
-from keras.src.ops import numpy as array_operations  # noqa: F401  # public: as for core
+# Keras 3.15 exports none of these: its public modules were searched for the very classes.
+from keras.src.applications.convnext import LayerScale as LayerScale  # no public name: only its networks
+from keras.src.applications.convnext import StochasticDepth as StochasticDepth  # no public name: only its networks
+from keras.src.applications.inception_resnet_v2 import CustomScaleLayer as CustomScaleLayer  # no public name: as above
+from keras.src.models.functional import Functional  # no public name: subclassed models are `keras.Model` too
+from keras.src.ops import core as core_operations  # noqa: F401  # no public name: `keras.ops` has functions, no classes
+from keras.src.ops import math as math_operations  # noqa: F401  # no public name: as for core
+from keras.src.ops import nn as nn_operations  # noqa: F401  # no public name: as for core
+from keras.src.ops import numpy as array_operations  # noqa: F401  # no public name: as for core
 
 from keras_lightnets.errors import UserError
 

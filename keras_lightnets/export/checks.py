@@ -77,6 +77,12 @@ def check_metadata(metadata, model):
         raise UserError(f"`metadata` has images of {size} pixels, and {model.name} takes {model.inputs[0].shape[1:]}.")
 
 
+def check_labelled(samples, labels):
+    """Raises a `UserError` for labels without the images that they are of."""
+    if samples is None and labels is not None:
+        raise UserError("`labels` need `samples`, the images that they are of.")
+
+
 def _are_names(labels):
     """Whether labels are names that a file can hold. A byte that is no text has a code that UTF-8 lacks."""
     names = isinstance(labels, list | tuple) and len(labels) > 0 and all(isinstance(label, str) for label in labels)

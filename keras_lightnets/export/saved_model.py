@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_lightnets.errors import UserError
-from keras_lightnets.export.checks import image_model
+from keras_lightnets.export.checks import check_labelled, image_model
 from keras_lightnets.export.detectors import anchors_of, deployed, suppression, with_detections
 from keras_lightnets.export.images import random_samples
 from keras_lightnets.export.judging import check_detections, check_file
@@ -50,8 +50,7 @@ def to_saved_model(
     """
     model = image_model(deployed(functional(model)))
     options = suppression(detections, anchors_of(model), model.name)
-    if samples is None and labels is not None:
-        raise UserError("`labels` need `samples`, the images that they are of.")
+    check_labelled(samples, labels)
     samples = random_samples(model) if samples is None else samples
     return write_saved_model(Reference(model, samples, labels), path, options)
 

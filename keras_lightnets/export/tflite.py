@@ -14,6 +14,7 @@ import numpy as np
 
 from keras_lightnets.errors import UserError
 from keras_lightnets.export.checks import (
+    check_labelled,
     check_layers,
     check_metadata,
     check_ranges,
@@ -177,8 +178,7 @@ class Exporter:
         reference = self._samples
         if not isinstance(reference, Reference):
             given = self._images if reference is None else reference
-            if given is None and self._labels is not None:
-                raise UserError("`labels` need `samples`, the images that they are of.")
+            check_labelled(given, self._labels)
             if given is None:
                 given = random_samples(self.model, preprocessing=self._preprocessing)
             reference = Reference(self.model, given, self._labels)

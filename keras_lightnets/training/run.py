@@ -85,11 +85,12 @@ def complete(run, about):
     model = run.task.finished_model()
     run.checkpoint.load_kept(model)
     history = run.checkpoint.history
-    options, fingerprint = run.checkpoint.settings, run.checkpoint.fingerprint
     about = {
-        **{"options": options, "fingerprint": fingerprint},
+        "options": run.checkpoint.settings,
+        "fingerprint": run.checkpoint.fingerprint,
         **about,
-        **{"history": history, "best_epoch": run.kept["epoch"]},
+        "history": history,
+        "best_epoch": run.kept["epoch"],
     }
     report = run.task.deliver(model, about, run.progress.step)
     run.checkpoint.remove()
