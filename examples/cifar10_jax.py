@@ -1,14 +1,20 @@
 """Trains a network on CIFAR-10 with JAX alone: each epoch, augmentation included, is one compiled program.
 
-    KERAS_BACKEND=jax python examples/cifar10_jax.py --model MicroNetM0 --output runs/jax-m0
+    KERAS_BACKEND=jax python examples/cifar10_jax.py --model MicroNetM0 --output runs/m0
 
-The settings are those of the recipe cifar10 for a large batch. The folder gets `model.weights.h5`, which the builder
-takes as `weights=`. The run saves at the end of every epoch, and the same command goes on from there. TensorFlow is
-never imported. Compile few networks at a time: one takes half a minute of a processor core.
+The settings are those of the recipe cifar10_gpu. The run saves at the end of every epoch, and the same command goes on
+from there. The folder gets `model.weights.h5`, which the builder takes as `weights=`. It is also the folder of a run
+whose epochs are done: `train` with the same settings measures and exports the network, and can release it:
+
+    keras-lightnets train --recipe cifar10_gpu --data tfds:cifar10 --model MicroNetM0 --output runs/m0
+
+TensorFlow is never imported here. Compile few networks at a time: one takes half a minute of a processor core.
 """
 
 import argparse
+import contextlib
 import os
+import time
 from pathlib import Path
 
 os.environ.setdefault("KERAS_BACKEND", "jax")
@@ -19,21 +25,22 @@ import keras
 import numpy as np
 from jax import lax
 
-from keras_lightnets.applications.catalog import find_model
+from keras_lightnets.training.checkpoint import Checkpoint
+from keras_lightnets.training.config import load_recipe
 
 CLASSES = 10
 
 
-def augmented(key, image, size):
-    """A random crop of at least half of the image, mirrored half of the time and enlarged to `size` pixels."""
+def augmented(key, image, config):
+    """A random crop, mirrored half of the time and enlarged to the size of the input."""
     area_key, ratio_key, place_key, flip_key = jax.random.split(key, 4)
-    side = image.shape[0]
-    area = jax.random.uniform(area_key, minval=0.5, maxval=1.0)
-    ratio = jnp.exp(jax.random.uniform(ratio_key, minval=-np.log(4 / 3), maxval=np.log(4 / 3)))
+    side, limit = image.shape[0], np.log(config.crop_ratio)
+    area = jax.random.uniform(area_key, minval=config.crop_area, maxval=1.0)
+    ratio = jnp.exp(jax.random.uniform(ratio_key, minval=-limit, maxval=limit))
     crop = jnp.minimum(side * jnp.sqrt(area * jnp.stack([ratio, 1 / ratio])), side)
     start = jax.random.uniform(place_key, (2,)) * (side - crop)
     image = jnp.where(jax.random.bernoulli(flip_key), image[:, ::-1], image)
-    return resized(image, size, size / crop, -start * size / crop)
+    return resized(image, config.size, config.size / crop, -start * config.size / crop)
 
 
 def resized(image, size, scale, translation):
@@ -42,107 +49,114 @@ def resized(image, size, scale, translation):
     return jax.image.scale_and_translate(image, (size, size, 3), (0, 1), scale, translation, "linear", antialias=False)
 
 
-def epoch_function(model, optimizer, preprocess, options):
-    """Returns a compiled function from a state, a key and all images and labels to the next state and the mean loss."""
-    loss_of = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=0.1)
+def epoch_function(model, optimizer, config):
+    """Returns a compiled function from a state, a key, images and labels to the next state, the loss and the accuracy."""
+    loss_of = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=config.label_smoothing)
 
     def loss(trainable, fixed, images, labels):
-        logits, fixed = model.stateless_call(trainable, fixed, preprocess(images), training=True)
-        return loss_of(jax.nn.one_hot(labels, CLASSES), logits), fixed
+        images = config.record.preprocessing(images)
+        logits, fixed = model.stateless_call(trainable, fixed, images, training=True)
+        return loss_of(jax.nn.one_hot(labels, CLASSES), logits), (fixed, (logits.argmax(-1) == labels).mean())
 
     @jax.jit
     def epoch(state, key, images, labels):
         def step(state, batch):
             trainable, fixed, moments = state
             indices, keys = batch
-            pixels = jax.vmap(lambda key, image: augmented(key, image, options.size))(keys, images[indices])
+            pixels = jax.vmap(lambda key, image: augmented(key, image, config))(keys, images[indices])
             gradient = jax.value_and_grad(loss, has_aux=True)
-            (value, fixed), gradients = gradient(trainable, fixed, pixels, labels[indices])
+            (value, (fixed, right)), gradients = gradient(trainable, fixed, pixels, labels[indices])
             trainable, moments = optimizer.stateless_apply(moments, gradients, trainable)
-            return (trainable, fixed, moments), value
+            return (trainable, fixed, moments), (value, right)
 
-        steps = len(images) // options.batch
-        order = jax.random.permutation(key, len(images))[: steps * options.batch].reshape(steps, -1)
+        steps = len(images) // config.batch_size
+        order = jax.random.permutation(key, len(images))[: steps * config.batch_size].reshape(steps, -1)
         keys = jax.random.split(jax.random.fold_in(key, 1), order.shape)
-        state, losses = lax.scan(step, state, (order, keys))
-        return state, losses.mean()
+        state, (losses, right) = lax.scan(step, state, (order, keys))
+        return state, losses.mean(), right.mean()
 
     return epoch
 
 
-def accuracy_function(model, preprocess, options):
-    """Returns a compiled function from a state, images and labels to the share of right answers."""
+def test_function(model, config):
+    """Returns a compiled function from a state, images and labels to the loss and the accuracy."""
 
     @jax.jit
-    def right(state, images, labels):
-        scale = jnp.full(2, options.size / images.shape[1])
-        pixels = jax.vmap(lambda image: resized(image, options.size, scale, jnp.zeros(2)))(images)
-        logits, _ = model.stateless_call(state[0], state[1], preprocess(pixels), training=False)
-        return (logits.argmax(-1) == labels).sum()
+    def test(state, images, labels):
+        scale = jnp.full(2, config.size / images.shape[1])
 
-    def accuracy(state, images, labels):
-        pieces = range(0, len(images), options.batch)
-        return sum(right(state, *(x[i : i + options.batch] for x in (images, labels))) for i in pieces) / len(images)
+        def piece(batch):
+            pixels = jax.vmap(lambda image: resized(image, config.size, scale, jnp.zeros(2)))(batch[0])
+            logits, _ = model.stateless_call(*state[:2], config.record.preprocessing(pixels), training=False)
+            # The last piece is filled up with labels of -1, which no network answers and `one_hot` makes zeros of.
+            loss = -(jax.nn.one_hot(batch[1], CLASSES) * jax.nn.log_softmax(logits)).sum()
+            return loss, (logits.argmax(-1) == batch[1]).sum()
 
-    return accuracy
+        missing = -len(images) % config.batch_size
+        images = jnp.pad(images, ((0, missing), (0, 0), (0, 0), (0, 0)))
+        padded = images, jnp.pad(labels, (0, missing), constant_values=-1)
+        pieces = [array.reshape(-1, config.batch_size, *array.shape[1:]) for array in padded]
+        return [total.sum() / len(labels) for total in lax.map(piece, pieces)]
 
-
-def save(model, state, epoch, output):
-    """Writes the state to go on from, then the weights; a kill leaves the files of the epoch before."""
-    leaves = {str(number): np.asarray(leaf) for number, leaf in enumerate(jax.tree.leaves(state))}
-    np.savez(output / "new.npz", epoch=epoch, **leaves)
-    os.replace(output / "new.npz", output / "state.npz")
-    for variables, values in ((model.trainable_variables, state[0]), (model.non_trainable_variables, state[1])):
-        for variable, value in zip(variables, values, strict=True):
-            variable.assign(value)
-    model.save_weights(output / "new.weights.h5")
-    os.replace(output / "new.weights.h5", output / "model.weights.h5")
+    return test
 
 
 def main(arguments=None):
-    """Trains, or goes on with a training, and prints the accuracy on the test images after every epoch."""
+    """Trains, or goes on with a training, and prints loss and accuracy after every epoch."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="MicroNetM0", help="a name from `keras-lightnets list`")
-    parser.add_argument("--output", type=Path, required=True, help="folder to write")
-    parser.add_argument("--data", help="file .npz of x_train, y_train, x_test and y_test (default: Keras downloads it)")
-    parser.add_argument("--size", type=int, default=48, help="height and width of the images in pixels")
-    parser.add_argument("--epochs", type=int, default=50)
-    parser.add_argument("--batch", type=int, default=256)
-    parser.add_argument("--rate", type=float, default=0.006, help="peak learning rate")
-    parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args(arguments)
-    if options.data:
-        with np.load(options.data) as file:
-            x_train, y_train, x_test, y_test = (file[name] for name in ("x_train", "y_train", "x_test", "y_test"))
+    parser.add_argument("--output", required=True, help="folder to write")
+    parser.add_argument("--images", help="file .npz of x_train, y_train, x_test and y_test (default: Keras' download)")
+    parser.add_argument("--recipe", default="cifar10_gpu", help="a name from `keras-lightnets recipes`, of AdamW")
+    for name in ("size", "epochs", "batch_size", "seed"):
+        parser.add_argument(f"--{name.replace('_', '-')}", type=int, help="instead of the recipe's")
+    given = {name: value for name, value in vars(parser.parse_args(arguments)).items() if value is not None}
+    recipe, file = given.pop("recipe"), given.pop("images", None)
+    config = load_recipe(recipe, **given)
+    if file:
+        with np.load(file) as content:
+            images = [content[name] for name in ("x_train", "y_train", "x_test", "y_test")]
     else:
-        (x_train, y_train), (x_test, y_test) = keras.datasets.cifar10.load_data()
-    x_train, y_train, x_test, y_test = map(jnp.asarray, (x_train, y_train.ravel(), x_test, y_test.ravel()))
-    options.output.mkdir(parents=True, exist_ok=True)
-    keras.utils.set_random_seed(options.seed)
-    record = find_model(options.model)
-    shape = {"input_shape": (options.size, options.size, 3), "classes": CLASSES}
-    model = record.builder(**record.kwargs, **shape, weights=None, classifier_activation=None)
-    steps = len(x_train) // options.batch
-    warm_up = min(5, options.epochs - 1) * steps
-    decay_steps = options.epochs * steps - warm_up
-    rate = keras.optimizers.schedules.CosineDecay(options.rate / 10, decay_steps, 0.0, "rate", options.rate, warm_up)
-    optimizer = keras.optimizers.AdamW(rate, weight_decay=0.05)
+        images = [array for part in keras.datasets.cifar10.load_data() for array in part]
+    x_train, y_train, x_test, y_test = (jnp.asarray(array if array.ndim == 4 else array.ravel()) for array in images)
+    keras.utils.set_random_seed(config.seed)
+    shape = {"input_shape": (config.size, config.size, 3), "classes": CLASSES}
+    model = config.record.builder(**config.record.kwargs, **shape, weights=None, classifier_activation=None)
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.momentum = config.norm_momentum
+    steps = len(x_train) // config.batch_size
+    warm_up = round(config.warmup_epochs * steps)
+    left, peak = max(config.epochs * steps - warm_up, 1), config.peak_rate
+    rate = keras.optimizers.schedules.CosineDecay(peak / 10, left, 0.0, "rate", peak, warm_up)
+    optimizer = keras.optimizers.AdamW(rate, weight_decay=config.weight_decay)
     optimizer.exclude_from_weight_decay(var_list=[v for v in model.trainable_variables if len(v.shape) < 2])
     optimizer.build(model.trainable_variables)
-    groups = (model.trainable_variables, model.non_trainable_variables, optimizer.variables)
-    state, begin = tuple([jnp.array(variable.value) for variable in group] for group in groups), 0
-    if (options.output / "state.npz").exists():
-        with np.load(options.output / "state.npz") as file:
-            leaves = [jnp.asarray(file[str(number)]) for number in range(len(file) - 1)]
-            state, begin = jax.tree.unflatten(jax.tree.structure(state), leaves), int(file["epoch"])
-    train = epoch_function(model, optimizer, record.preprocessing, options)
-    accuracy = accuracy_function(model, record.preprocessing, options)
-    for epoch in range(begin, options.epochs):
-        key = jax.random.fold_in(jax.random.key(options.seed), epoch)
-        state, loss = train(state, key, x_train, y_train)
-        save(model, state, epoch + 1, options.output)
-        top1 = accuracy(state, x_test, y_test)
-        print(f"epoch {epoch + 1}/{options.epochs}: loss {loss:.4f}, test top-1 {top1:.2%}", flush=True)
+    model.compile(optimizer)
+    checkpoint = Checkpoint(config.output, config.settings)
+    checkpoint.check(resume=checkpoint.begun)
+    train, test = epoch_function(model, optimizer, config), test_function(model, config)
+    with contextlib.closing(checkpoint):
+        checkpoint.open(None)
+        checkpoint.restore(model, "train")
+        groups = (model.trainable_variables, model.non_trainable_variables, optimizer.variables)
+        state = tuple([jnp.array(variable.value) for variable in group] for group in groups)
+        for epoch in range(len(checkpoint.history), config.epochs):
+            start = time.monotonic()
+            key = jax.random.fold_in(jax.random.key(config.seed), epoch)
+            state, *figures = train(state, key, x_train, y_train)
+            names = ("loss", "accuracy", "val_loss", "val_accuracy")
+            row = dict(zip(names, map(float, (*figures, *test(state, x_test, y_test))), strict=True))
+            seconds = time.monotonic() - start
+            checkpoint.history.append({"epoch": epoch + 1, "phase": "train", **row, "seconds": seconds})
+            for variables, values in zip(groups, state, strict=True):
+                for variable, value in zip(variables, values, strict=True):
+                    variable.assign(value)
+            checkpoint.keep(model)
+            checkpoint.save(model, (epoch + 1) * steps, "train")
+            shown = ", ".join(f"{name} {value:.4f}" for name, value in row.items())
+            print(f"epoch {epoch + 1}/{config.epochs}: {shown}", flush=True)
+        model.save_weights(Path(config.output) / "model.weights.h5")
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ class Checkpoint:
         step: int, number of steps done.
         phase: str or None, what they ended in.
         history: list of dicts, one per finished epoch.
-        fingerprint: str that tells the data apart, or None before `open`.
+        fingerprint: str that tells the data apart, or None before `open` and if nothing does.
     """
 
     def __init__(self, output, settings, chief=True):
@@ -83,19 +83,20 @@ class Checkpoint:
         The folder is held against other processes until `close`.
 
         Args:
-            names: iterable of str that tells the data apart, such as the files.
+            names: iterable of str that tells the data apart, such as the files. None if nothing does: then a run
+                continues with any data.
 
         Raises:
             UserError: if another process writes there, the data changed, the folder cannot be written, or the
                 checkpoint cannot be read.
         """
-        self.fingerprint = fingerprint(names)
+        self.fingerprint = None if names is None else fingerprint(names)
         if self._chief:
             self._hold()
         if not self.begun:
             if self._chief:
                 write_json(self._run, {"settings": self.settings, "fingerprint": self.fingerprint})
-        elif self._begun_with("fingerprint", str) != self.fingerprint:
+        elif (before := self._begun_with("fingerprint", str | None)) != self.fingerprint and before is not None:
             raise UserError(f"The images changed since the run in {self._folder.parent} began: begin a new one.")
         if self._last.exists():
             with reading(self._last, self._way_out):
