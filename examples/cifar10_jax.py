@@ -50,7 +50,7 @@ def resized(image, size, scale, translation):
 
 
 def epoch_function(model, optimizer, config):
-    """Returns a compiled function from a state, a key, images and labels to the next state, the loss and the accuracy."""
+    """Returns a compiled function from a state, a key, images and labels to the next state, loss and accuracy."""
     loss_of = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=config.label_smoothing)
 
     def loss(trainable, fixed, images, labels):

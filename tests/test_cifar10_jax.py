@@ -16,8 +16,8 @@ RUN = "import runpy, sys; sys.modules['tensorflow'] = None; runpy.run_path(sys.a
 
 
 def train(folder, epochs):
-    options = ["--model", "MobileNet-alpha=0.25", "--size", "32", "--batch", "8", "--epochs", str(epochs)]
-    files = ["--data", str(folder / "images.npz"), "--output", str(folder / "run")]
+    options = ["--model", "MobileNet-alpha=0.25", "--size", "32", "--batch-size", "8", "--epochs", str(epochs)]
+    files = ["--images", str(folder / "images.npz"), "--output", str(folder / "run")]
     command = [sys.executable, "-c", RUN, str(ROOT / "examples" / "cifar10_jax.py"), *options, *files]
     result = subprocess.run(command, env={**os.environ, "KERAS_BACKEND": "jax"}, capture_output=True, text=True)
     assert result.returncode == 0, result.stdout + result.stderr

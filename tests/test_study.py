@@ -52,6 +52,24 @@ def test_table_marks_the_front():
     assert "| 4.00 | 1.00 | 4.000 | - | - | 2.00 |" in lines[3]
 
 
+def test_the_order_on_the_way():
+    rows = [
+        {"name": name, "top1_10": early, "top1_60": late}
+        for name, early, late in (
+            ("MicroNetM0", 60.0, 70.0),
+            ("MobileNetV2-alpha=0.35", 55.0, 80.0),
+            ("ReXNet", 70.0, 85.0),
+        )
+    ]
+    course = generate_study._course(rows)
+    assert course["moved"] == "1 of 3 pairs changed places from epoch 10 to 60"
+    assert course["course"].splitlines()[2:] == [
+        "| ReXNet | 70.00 (1) | 85.00 (1) |",
+        "| MobileNetV2-alpha=0.35 | 55.00 (3) | 80.00 (2) |",
+        "| MicroNetM0 | 60.00 (2) | 70.00 (3) |",
+    ]
+
+
 def test_transfer_page(tmp_path, monkeypatch):
     monkeypatch.setattr(generate_transfer, "PAGE", tmp_path / "transfer.md")
     monkeypatch.setattr(generate_transfer, "PICTURE", tmp_path / "transfer.png")

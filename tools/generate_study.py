@@ -24,6 +24,8 @@ PAGE = DOCS / "study.md"
 FILES = DOCS / "study"
 ROUNDS = 30
 COSTS = {"madds": "multiply-adds", "latency_ms": "float latency", "int8_ms": "int8 latency"}
+# The order is shown after these epochs, and after the last.
+SHOWN = (10, 20, 30)
 # Costs that differ by less are about equal.
 EQUAL = 1.25
 MICRONETS = ("MicroNetM0", "MicroNetM1", "MicroNetM2", "MicroNetM3")
@@ -33,10 +35,10 @@ CLAIMS = (
     ("Is ShuffleNet above MobileNet at the smallest size?", ("ShuffleNet",), ("MobileNet",)),
     ("Is ReXNet-lite above MobileNetV2?", ("ReXNetLite",), ("MobileNetV2",)),
 )
-TEMPLATE = """# The papers' headline, at a scale that two cores can train
+TEMPLATE = """# The papers' headline, on small images
 
 The budget of this page is {epochs} epochs on {train} images at {size}x{size} pixels.
-Longer training may change the order.
+Places still move: {moved} ([the order on the way](#the-order-on-the-way)).
 
 The papers claim that their networks are better than others of equal cost, on ImageNet at 224x224. This page tests the
 claims on {classes} classes of small images, under one recipe and one budget. Its figures hold for this scale only:
@@ -46,7 +48,9 @@ claims on {classes} classes of small images, under one recipe and one budget. It
 python -m tools.generate_study runs
 ```
 
-DATA is tfds:cifar10, or a folder of its images.
+DATA is tfds:cifar10, or a folder of its images. All networks were trained on a GPU before, into the same folders, by
+[examples/cifar10_jax.py](../examples/cifar10_jax.py). The command above then measures and exports them.
+The last epoch counts, so that the test images chose nothing.
 Each network is tested on {test} images. Top-1 is the mean over seeds, with the range where there are several.
 "int8 top-1" is the change in points that int8 causes, on up to 2000 of the test images.
 Multiply-adds are for one image. Latency is for one image on one thread, on
@@ -62,8 +66,15 @@ where there are several, the seeds. Costs that differ by less than {equal:.0%} a
 with the best network that costs no more. If all cost more, it is compared with the nearest in cost.
 
 {answers}
+## The order on the way
+
+Top-1 on the test images in percent, after so many epochs of one run. Its learning rate falls to zero at the end.
+The place among these networks is in brackets.
+
+{course}
+
 All figures are in [study.csv](study/study.csv). The networks halve {size} pixels five times, where the papers start
-from 224. The order may change with longer training and more classes. [What the study shows](explanation/study.md) says
+from 224. The order may change with more classes. [What the study shows](explanation/study.md) says
 more.
 """
 
@@ -93,8 +104,9 @@ def main(runs):
     PAGE.write_text(
         TEMPLATE.format(
             classes=len(first["classes"]),
-            command=_command(first["options"], seeds),
+            command=_command(seeds),
             epochs=first["options"]["epochs"],
+            **_course(rows),
             size=first["options"]["size"],
             train=first["images"]["train"],
             test=first["images"]["test"],
@@ -124,6 +136,7 @@ def _row(name, group):
         "low": min(tops),
         "high": max(tops),
         "error": 100 * error,
+        **{f"top1_{epoch}": statistics.mean(_at(report, epoch) for _, report in group) for epoch in _shown(first)},
         "int8_top1_change": 100 * (int8["accuracy"] - exports["model_float32.tflite"]["accuracy"]) if int8 else None,
         "madds": first["madds"],
         "parameters": first["parameters"],
@@ -132,6 +145,35 @@ def _row(name, group):
         "float_bytes": exports["model_float32.tflite"]["size_bytes"],
         "int8_bytes": int8.get("size_bytes"),
     }
+
+
+def _shown(report):
+    last = len(report["history"])
+    return [*(epoch for epoch in SHOWN if epoch < last), last]
+
+
+def _at(report, epoch):
+    return 100 * report["history"][epoch - 1]["val_accuracy"]
+
+
+def _course(rows):
+    """The top-1 and the place of every network after some epochs, and since when no two changed places."""
+    columns = [name for name in rows[0] if name.startswith("top1_")]
+    epochs = [name.removeprefix("top1_") for name in columns]
+    order = {name: sorted(rows, key=lambda row: -row[name]) for name in columns}
+    lines = [f"| network | {' | '.join(f'{epoch} epochs' for epoch in epochs)} |", "|---|" + "---:|" * len(epochs)]
+    for row in order[columns[-1]]:
+        shown = (f"{row[name]:.2f} ({order[name].index(row) + 1})" for name in columns)
+        lines.append(f"| {row['name']} | {' | '.join(shown)} |")
+    swaps = [
+        sum(order[last].index(a) > order[last].index(b) for a, b in itertools.combinations(order[before], 2))
+        for before, last in itertools.pairwise(columns)
+    ]
+    moved = [
+        f"{n} of {math.comb(len(rows), 2)} pairs changed places from epoch {a} to {b}"
+        for n, (a, b) in zip(swaps, itertools.pairwise(epochs), strict=True)
+    ]
+    return {"course": "\n".join(lines), "moved": "; ".join(moved)}
 
 
 def _time(rows, groups):
@@ -144,10 +186,9 @@ def _time(rows, groups):
         row.update({kind: times.get((row["name"], kind)) for kind in kinds})
 
 
-def _command(options, seeds):
-    plain = f"--size {options['size']} --epochs {options['epochs']} --model NAME"
+def _command(seeds):
     return "\n".join(
-        f"keras-lightnets train --recipe cifar10 --data DATA {plain} --seed {seed} --output runs/NAME-{seed}"
+        f"keras-lightnets train --recipe cifar10_gpu --data DATA --model NAME --seed {seed} --output runs/NAME-{seed}"
         for seed in seeds
     )
 
