@@ -25,6 +25,11 @@ MobileNetV2(0.35). With `--authors NAME=CLONE` the authors' PyTorch code runs to
 networks has a process of its own. Its result is written to `benchmarks/results/gpu_training.jsonl` at once. The same
 command continues with the pairs that are missing. `--size 32 --batch 2 --rounds 2` tries it on a CPU.
 
+The table above has the pairs that were measured before the time on the GPU was over. Up to seven other processes
+compiled on the 16 cores meanwhile. A step in JAX is one program, which the GPU runs alone. A step in PyTorch waits for
+the processor at every operator, so these times depend on the other processes. Only large ratios count there. PyTorch
+ran the stock port of ShuffleNet faster than our form, which is chosen by times on a CPU.
+
 ## One operator for Dynamic Shift-Max
 
 If you can register a custom operator, or write the engine, Dynamic Shift-Max is the one to begin with.
