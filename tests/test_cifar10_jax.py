@@ -1,4 +1,4 @@
-"""The example that trains with JAX alone takes a step, saves, goes on, and never imports TensorFlow."""
+"""The example that trains with JAX alone: no TensorFlow, it goes on after a kill, and `train` finishes its run."""
 
 import os
 import subprocess
@@ -7,34 +7,45 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import keras_lightnets as kl
+from keras_lightnets.training import load_recipe, train
 
 ROOT = Path(__file__).parents[1]
 # TensorFlow cannot be imported in this process.
 RUN = "import runpy, sys; sys.modules['tensorflow'] = None; runpy.run_path(sys.argv.pop(1), run_name='__main__')"
-
-
-def train(folder, epochs):
-    options = ["--model", "MobileNet-alpha=0.25", "--size", "32", "--batch-size", "8", "--epochs", str(epochs)]
-    files = ["--images", str(folder / "images.npz"), "--output", str(folder / "run")]
-    command = [sys.executable, "-c", RUN, str(ROOT / "examples" / "cifar10_jax.py"), *options, *files]
-    result = subprocess.run(command, env={**os.environ, "KERAS_BACKEND": "jax"}, capture_output=True, text=True)
-    assert result.returncode == 0, result.stdout + result.stderr
-    return result.stdout.splitlines()
+SETTINGS = {"model": "MobileNet-alpha=0.25", "size": 32, "batch_size": 8, "epochs": 2}
 
 
 @pytest.mark.slow
-def test_one_step_and_on(tmp_path):
-    random = np.random.RandomState(0)
-    images = {f"x_{part}": random.randint(0, 256, (8, 32, 32, 3)).astype("uint8") for part in ("train", "test")}
-    labels = {f"y_{part}": random.randint(0, 10, (8, 1)) for part in ("train", "test")}
-    np.savez(tmp_path / "images.npz", **images, **labels)
-    weights = []
-    for epochs in (1, 2):
-        (line,) = train(tmp_path, epochs)
-        assert line.startswith(f"epoch {epochs}/{epochs}: loss ")
-        path = tmp_path / "run" / "model.weights.h5"
-        weights.append(kl.MobileNet(alpha=0.25, input_shape=(32, 32, 3), weights=path, classes=10).get_weights())
-    assert all(np.isfinite(array).all() for array in weights[1])
-    assert all(np.any(one != other) for one, other in zip(*weights, strict=True))
+def test_a_run_is_killed_goes_on_and_is_finished_by_train(tmp_path):
+    images, labels = np.random.RandomState(0).randint(0, 256, (10, 32, 32, 3)).astype("uint8"), np.arange(10)
+    for part in ("train", "test"):
+        for label, image in zip(labels, images, strict=True):
+            folder = tmp_path / "photos" / part / f"class{label}"
+            folder.mkdir(parents=True)
+            Image.fromarray(image).save(folder / "0.png")
+    np.savez(tmp_path / "images.npz", x_train=images, y_train=labels, x_test=images, y_test=labels[:, None])
+    output = tmp_path / "run"
+    options = [text for name, value in SETTINGS.items() for text in (f"--{name.replace('_', '-')}", str(value))]
+    files = ["--images", str(tmp_path / "images.npz"), "--output", str(output)]
+    command = [sys.executable, "-c", RUN, str(ROOT / "examples" / "cifar10_jax.py"), *options, *files]
+    environment = {**os.environ, "KERAS_BACKEND": "jax"}
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline().startswith("epoch 1/2: loss ")
+        process.kill()
+    result = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert result.returncode == 0 and result.stdout.splitlines()[-1].startswith("epoch 2/2: "), result.stderr
+    network = kl.MobileNet(
+        alpha=0.25, input_shape=(32, 32, 3), weights=output / "model.weights.h5", classes=10, classifier_activation=None
+    )
+    report = train(load_recipe("cifar10_gpu", **SETTINGS, data=str(tmp_path / "photos"), output=str(output)))
+    assert [row["epoch"] for row in report["history"]] == [1, 2] and report["best_epoch"] == 2
+    assert (output / "model_int8.tflite").is_file() and not (output / "checkpoint").exists()
+    assert report["test"]["top1"] == pytest.approx(report["history"][-1]["val_accuracy"])
+    finished = kl.MobileNet(
+        alpha=0.25, input_shape=(32, 32, 3), weights=output / "model.keras", classes=10, classifier_activation=None
+    )
+    for one, other in zip(network.get_weights(), finished.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
