@@ -38,7 +38,7 @@ CLAIMS = (
 TEMPLATE = """# The papers' headline, on small images
 
 The budget of this page is {epochs} epochs on {train} images at {size}x{size} pixels.
-Of {pairs} pairs of networks, so many changed places: {moved}. See [the order on the way](#the-order-on-the-way).
+There are {pairs} pairs of networks. So many changed places: {moved}. See [the order on the way](#the-order-on-the-way).
 
 The papers claim that their networks are better than others of equal cost, on ImageNet at 224x224. This page tests the
 claims on {classes} classes of small images, under one recipe and one budget. Its figures hold for this scale only:
