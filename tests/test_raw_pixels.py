@@ -2,6 +2,7 @@
 
 import json
 import zipfile
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -21,7 +22,6 @@ from keras_lightnets.graph import functional
 from keras_lightnets.layers.inference import ColumnBias
 from keras_lightnets.optimization import quantize_aware
 from keras_lightnets.preprocessing import IMAGENET_STATISTICS, RAW, SYMMETRIC, Preprocessing
-from keras_lightnets.weights.records import shipped
 from tests.photos import small_network
 from tools.seeded import calibrated_scales, seed_weights
 
@@ -216,8 +216,9 @@ def test_the_older_form_can_be_had_back(model, tmp_path):
 
 
 def test_files_of_version_0_1_0_are_read_as_before():
-    path = shipped.FOLDER / "MicroNetM0" / "model_float16.tflite"
-    model = kl.MicroNetM0(weights="cifar10", input_shape=(48, 48, 3), classes=10)
+    folder = Path(__file__).parent / "goldens" / "version_0_1_0"
+    path = folder / "model_float16.tflite"
+    model = kl.MicroNetM0(weights=folder / "model.weights.h5", input_shape=(48, 48, 3), classes=10)
     images = IMAGENET_STATISTICS(PIXELS.repeat(2, 1)[:4, :48].repeat(2, 2)[:, :, :48])
     report = verify(path, model, images)
     assert metadata_of(path).preprocessing == IMAGENET_STATISTICS
