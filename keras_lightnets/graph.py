@@ -6,14 +6,14 @@ Keras has no public view of the calls in a model. What is used here was checked 
 import keras
 
 # Keras 3.15 exports none of these: its public modules were searched for the very classes.
-from keras.src.applications.convnext import LayerScale as LayerScale  # no public name: only its networks
-from keras.src.applications.convnext import StochasticDepth as StochasticDepth  # no public name: only its networks
-from keras.src.applications.inception_resnet_v2 import CustomScaleLayer as CustomScaleLayer  # no public name: as above
-from keras.src.models.functional import Functional  # no public name: subclassed models are `keras.Model` too
-from keras.src.ops import core as core_operations  # noqa: F401  # no public name: `keras.ops` has functions, no classes
-from keras.src.ops import math as math_operations  # noqa: F401  # no public name: as for core
-from keras.src.ops import nn as nn_operations  # noqa: F401  # no public name: as for core
-from keras.src.ops import numpy as array_operations  # noqa: F401  # no public name: as for core
+from keras.src.applications.convnext import LayerScale as LayerScale  # keras.applications has only networks
+from keras.src.applications.convnext import StochasticDepth as StochasticDepth  # keras.applications has only networks
+from keras.src.applications.inception_resnet_v2 import CustomScaleLayer as CustomScaleLayer  # likewise
+from keras.src.models.functional import Functional  # keras.Model includes subclassed models, which have no graph
+from keras.src.ops import core as core_operations  # noqa: F401  # keras.ops has functions, not the classes in a graph
+from keras.src.ops import math as math_operations  # noqa: F401  # keras.ops has functions only, as for core
+from keras.src.ops import nn as nn_operations  # noqa: F401  # keras.ops has functions only, as for core
+from keras.src.ops import numpy as array_operations  # noqa: F401  # keras.ops has functions only, as for core
 
 from keras_lightnets.errors import UserError
 

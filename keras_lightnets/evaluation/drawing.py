@@ -32,12 +32,11 @@ def require_matplotlib(picture):
 def draw_curve(history, path):
     """Draws loss, and accuracy or mean IoU if there is one, of every epoch."""
     epochs = [epoch["epoch"] for epoch in history]
-    names = [name for name in ("loss", "accuracy", "mean_iou") if f"val_{name}" in history[0] or name in history[0]]
+    names = [name for name in ("loss", "accuracy", "mean_iou") if name in history[0]]
     figure = _figure(4 * len(names), 4)
     for axes, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
-        for part, key in (("training", name), ("validation", f"val_{name}")):
-            if key in history[0]:
-                axes.plot(epochs, [epoch[key] for epoch in history], label=part)
+        axes.plot(epochs, [epoch[name] for epoch in history], label="training")
+        axes.plot(epochs, [epoch[f"val_{name}"] for epoch in history], label="validation")
         for last, following in zip(history, history[1:], strict=False):
             if last["phase"] != following["phase"]:
                 axes.axvline(last["epoch"] + 0.5, color="grey", linestyle=":", label="all layers trained")
