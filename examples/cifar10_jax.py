@@ -3,17 +3,16 @@
     KERAS_BACKEND=jax python examples/cifar10_jax.py --model MicroNetM0 --output runs/m0
 
 The settings are those of the recipe cifar10_gpu. The run saves at the end of every epoch, and the same command goes on
-from there. The folder gets `model.weights.h5`, which the builder takes as `weights=`. It is also the folder of a run
-whose epochs are done: `train` with the same settings measures and exports the network, and can release it:
+from there. The folder gets `model.weights.h5`, which the builder takes as `weights=`. TensorFlow is never imported.
+It is also the folder of a run whose epochs are done: `train` with the same settings measures, exports and releases it:
 
     keras-lightnets train --recipe cifar10_gpu --data tfds:cifar10 --model MicroNetM0 --output runs/m0
-
-TensorFlow is never imported here. Compile few networks at a time: one takes half a minute of a processor core.
 """
 
 import argparse
 import contextlib
 import os
+import sys
 import time
 from pathlib import Path
 
@@ -25,8 +24,10 @@ import keras
 import numpy as np
 from jax import lax
 
+from keras_lightnets.errors import UserError
 from keras_lightnets.training.checkpoint import Checkpoint
 from keras_lightnets.training.config import load_recipe
+from keras_lightnets.training.models import set_batch_norm
 
 CLASSES = 10
 
@@ -39,14 +40,9 @@ def augmented(key, image, config):
     ratio = jnp.exp(jax.random.uniform(ratio_key, minval=-limit, maxval=limit))
     crop = jnp.minimum(side * jnp.sqrt(area * jnp.stack([ratio, 1 / ratio])), side)
     start = jax.random.uniform(place_key, (2,)) * (side - crop)
-    image = jnp.where(jax.random.bernoulli(flip_key), image[:, ::-1], image)
-    return resized(image, config.size, config.size / crop, -start * config.size / crop)
-
-
-def resized(image, size, scale, translation):
-    """The image, scaled and moved, as float32 `(size, size, 3)` with pixels 0-255."""
-    image = jnp.asarray(image, "float32")
-    return jax.image.scale_and_translate(image, (size, size, 3), (0, 1), scale, translation, "linear", antialias=False)
+    image = jnp.where(jax.random.bernoulli(flip_key), image[:, ::-1], image).astype("float32")
+    shape, scale = (config.size, config.size, 3), config.size / crop
+    return jax.image.scale_and_translate(image, shape, (0, 1), scale, -start * scale, "linear", antialias=False)
 
 
 def epoch_function(model, optimizer, config):
@@ -83,20 +79,13 @@ def test_function(model, config):
 
     @jax.jit
     def test(state, images, labels):
-        scale = jnp.full(2, config.size / images.shape[1])
+        def one(pair):
+            shape, image = (1, config.size, config.size, 3), pair[0][None].astype("float32")
+            pixels = config.record.preprocessing(jax.image.resize(image, shape, "linear", antialias=False))
+            logits, _ = model.stateless_call(*state[:2], pixels, training=False)
+            return -jax.nn.log_softmax(logits)[0, pair[1]], logits.argmax() == pair[1]
 
-        def piece(batch):
-            pixels = jax.vmap(lambda image: resized(image, config.size, scale, jnp.zeros(2)))(batch[0])
-            logits, _ = model.stateless_call(*state[:2], config.record.preprocessing(pixels), training=False)
-            # The last piece is filled up with labels of -1, which no network answers and `one_hot` makes zeros of.
-            loss = -(jax.nn.one_hot(batch[1], CLASSES) * jax.nn.log_softmax(logits)).sum()
-            return loss, (logits.argmax(-1) == batch[1]).sum()
-
-        missing = -len(images) % config.batch_size
-        images = jnp.pad(images, ((0, missing), (0, 0), (0, 0), (0, 0)))
-        padded = images, jnp.pad(labels, (0, missing), constant_values=-1)
-        pieces = [array.reshape(-1, config.batch_size, *array.shape[1:]) for array in padded]
-        return [total.sum() / len(labels) for total in lax.map(piece, pieces)]
+        return [figures.mean() for figures in lax.map(one, (images, labels), batch_size=config.batch_size)]
 
     return test
 
@@ -113,18 +102,13 @@ def main(arguments=None):
     given = {name: value for name, value in vars(parser.parse_args(arguments)).items() if value is not None}
     recipe, file = given.pop("recipe"), given.pop("images", None)
     config = load_recipe(recipe, **given)
-    if file:
-        with np.load(file) as content:
-            images = [content[name] for name in ("x_train", "y_train", "x_test", "y_test")]
-    else:
-        images = [array for part in keras.datasets.cifar10.load_data() for array in part]
-    x_train, y_train, x_test, y_test = (jnp.asarray(array if array.ndim == 4 else array.ravel()) for array in images)
     keras.utils.set_random_seed(config.seed)
     shape = {"input_shape": (config.size, config.size, 3), "classes": CLASSES}
     model = config.record.builder(**config.record.kwargs, **shape, weights=None, classifier_activation=None)
-    for layer in model.layers:
-        if isinstance(layer, keras.layers.BatchNormalization):
-            layer.momentum = config.norm_momentum
+    set_batch_norm(model, config)
+    names = ("x_train", "y_train", "x_test", "y_test")
+    parts = [np.load(file)[name] for name in names] if file else sum(keras.datasets.cifar10.load_data(), ())
+    x_train, y_train, x_test, y_test = (jnp.asarray(array if array.ndim == 4 else array.ravel()) for array in parts)
     steps = len(x_train) // config.batch_size
     warm_up = round(config.warmup_epochs * steps)
     left, peak = max(config.epochs * steps - warm_up, 1), config.peak_rate
@@ -147,17 +131,19 @@ def main(arguments=None):
             state, *figures = train(state, key, x_train, y_train)
             names = ("loss", "accuracy", "val_loss", "val_accuracy")
             row = dict(zip(names, map(float, (*figures, *test(state, x_test, y_test))), strict=True))
-            seconds = time.monotonic() - start
-            checkpoint.history.append({"epoch": epoch + 1, "phase": "train", **row, "seconds": seconds})
+            row["seconds"] = time.monotonic() - start
+            checkpoint.history.append({"epoch": epoch + 1, "phase": "train", **row})
             for variables, values in zip(groups, state, strict=True):
                 for variable, value in zip(variables, values, strict=True):
                     variable.assign(value)
             checkpoint.keep(model)
             checkpoint.save(model, (epoch + 1) * steps, "train")
-            shown = ", ".join(f"{name} {value:.4f}" for name, value in row.items())
-            print(f"epoch {epoch + 1}/{config.epochs}: {shown}", flush=True)
+            print(f"epoch {epoch + 1}/{config.epochs}:", *(f"{name} {row[name]:.4f}" for name in row), flush=True)
         model.save_weights(Path(config.output) / "model.weights.h5")
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except (UserError, OSError, KeyError) as error:
+        sys.exit(f"Error: {error}")

@@ -8,6 +8,7 @@ import numpy as np
 from keras import ops
 
 from keras_lightnets.kernels.axial_depthwise_conv import axial_depthwise_conv
+from keras_lightnets.kernels.depthwise_conv import depthwise_conv
 from keras_lightnets.kernels.grouped_conv import grouped_conv
 from keras_lightnets.kernels.permutations import shift_permutation
 from keras_lightnets.kernels.shift_max import channel_shift
@@ -20,6 +21,13 @@ def _axial(size, axis, stride):
     return (
         lambda x, kernel: axial_depthwise_conv(x, kernel, axis, stride),
         lambda x, kernel: ops.depthwise_conv(ops.pad(x, padding), kernel, strides, "valid", "channels_last"),
+    )
+
+
+def _depthwise(strides, padding, dilation=(1, 1)):
+    return (
+        lambda x, kernel: depthwise_conv(x, kernel, strides, padding, dilation),
+        lambda x, kernel: ops.depthwise_conv(x, kernel, strides, padding, "channels_last", dilation),
     )
 
 
@@ -43,6 +51,11 @@ CASES = {
     "1x5, stride 2, two outputs a channel": (*_axial(5, "width", 2), (2, 6, 9, 3), (1, 5, 3, 2)),
     "1x5, stride 2": (*_axial(5, "width", 2), (2, 6, 7, 12), (1, 5, 12, 1)),
     "5x1": (*_axial(5, "height", 1), (2, 5, 4, 12), (5, 1, 12, 1)),
+    "3x3": (*_depthwise((1, 1), "same"), (2, 5, 4, 12), (3, 3, 12, 1)),
+    "3x3, stride 2": (*_depthwise((2, 2), "same"), (2, 7, 8, 12), (3, 3, 12, 1)),
+    "3x3, stride 2, valid": (*_depthwise((2, 2), "valid"), (2, 8, 7, 12), (3, 3, 12, 1)),
+    "3x5, two outputs a channel": (*_depthwise((1, 1), "same"), (2, 6, 9, 4), (3, 5, 4, 2)),
+    "3x3, dilated": (*_depthwise((1, 1), "same", (2, 3)), (2, 9, 8, 4), (3, 3, 4, 1)),
     "1x1 in one group": (*_grouped(1), (2, 5, 4, 12), (1, 1, 12, 20)),
     "1x1 in one group, stride 2": (*_grouped(1, (2, 2)), (2, 5, 4, 12), (1, 1, 12, 20)),
     "1x1 in groups of few filters": (*_grouped(4), (2, 5, 4, 12), (1, 1, 3, 32)),

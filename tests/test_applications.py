@@ -114,6 +114,8 @@ def test_classifier_activation(case):
 BEGINNINGS = {"MicroNetM0": "block4_last_shuffle", "ReXNet": "block3_add", "ShuffleNetV2": "stage2_unit2_shuffle"}
 
 
+@pytest.mark.slow
+@pytest.mark.chosen
 def test_saved_models_load_in_a_fresh_process(tmp_path):
     images = seeded_images((2, 32, 48, 3))
     np.save(tmp_path / "images.npy", images)
@@ -337,6 +339,8 @@ def test_half_precision(case, policy):
     assert np.isfinite(np.array(keras.ops.cast(outputs, "float32"))).all()
 
 
+@pytest.mark.slow
+@pytest.mark.chosen
 @each_kind
 def test_gradients_reach_every_variable(case):
     model = build(case, input_shape=(32, 32, 3), classes=10, classifier_activation=None)

@@ -78,6 +78,8 @@ def test_pyramid_of_any_size(record):
     assert marks == [record.family]
 
 
+@pytest.mark.slow
+@pytest.mark.chosen
 @first_of_each
 def test_pyramid_of_any_model(record, tmp_path):
     """With a top, of an odd size, renamed, loaded, and built upon another tensor."""

@@ -49,3 +49,21 @@ def test_a_run_is_killed_goes_on_and_is_finished_by_train(tmp_path):
     )
     for one, other in zip(network.get_weights(), finished.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--model", "MicroNetM9"), "Error: There is no model 'MicroNetM9'"),
+        (("--images", "none.npz"), "Error: [Errno 2] No such file or directory: 'none.npz'"),
+    ],
+)
+def test_bad_input_is_one_line(options, message, tmp_path):
+    command = [sys.executable, "-c", RUN, str(ROOT / "examples" / "cifar10_jax.py"), *options]
+    environment = {**os.environ, "KERAS_BACKEND": "jax"}
+    result = subprocess.run(
+        [*command, "--output", str(tmp_path / "run")], env=environment, capture_output=True, text=True
+    )
+    assert result.returncode == 1 and result.stderr.splitlines()[-1].startswith(message), result.stderr
+    assert "Traceback" not in result.stderr and not (tmp_path / "run").exists()

@@ -90,6 +90,8 @@ def test_detector(detector, expected, tmp_path):
     assert kl.export.verify(path, detector, IMAGES).max_abs_diff == pytest.approx(report.max_abs_diff)
 
 
+@pytest.mark.slow
+@pytest.mark.chosen
 @pytest.mark.parametrize("quantization", [None, pytest.param("int8", marks=pytest.mark.slow)])
 def test_detections_inside(detector, expected, tmp_path, quantization):
     path = tmp_path / "detector.tflite"

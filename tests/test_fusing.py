@@ -94,6 +94,8 @@ def exported(tmp_path_factory):
     return {kind: to_tflite(model, folder / f"{kind}.tflite", kind, images) for kind in (None, "dynamic", "int8")}
 
 
+@pytest.mark.slow
+@pytest.mark.chosen
 @pytest.mark.parametrize("kind", [None, "dynamic", "int8"])
 def test_one_partition_without_moving_channels(exported, kind):
     report = exported[kind]

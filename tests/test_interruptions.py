@@ -99,6 +99,8 @@ def _train_until(output, count):
     _train(output)
 
 
+@pytest.mark.slow
+@pytest.mark.chosen
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning", "ignore:.*fork:RuntimeWarning")
 def test_killed_before_any_file_operation_the_same_command_goes_on(tmp_path):
     expected = _train(tmp_path / "whole")

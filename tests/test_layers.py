@@ -21,6 +21,7 @@ LAYERS = {
     "axial_height": (lambda: layers.AxialDepthwiseConv2D(3, "height", 2, 2), (2, 5, 7, 4), 1),
     "axial_width": (lambda: layers.AxialDepthwiseConv2D(5, "width", 2), (2, 5, 7, 4), 1),
     "axial_stride_1": (lambda: layers.AxialDepthwiseConv2D(3, "width", 1, 3), (2, 5, 7, 4), 1),
+    "depthwise": (lambda: layers.DepthwiseConv2D(3, 2, "same", activation="relu"), (2, 5, 7, 4), 2),
     "factorized_pointwise": (lambda: layers.MicroFactorizedPointwiseConv2D(18), (2, 5, 7, 9), 2),
     "factorized_depthwise": (lambda: layers.MicroFactorizedDepthwiseConv2D(3, 2, (2, 1)), (2, 5, 7, 4), 2),
     "silu": (lambda: layers.SiLU(), (2, 5, 7, 4), 0),

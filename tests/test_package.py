@@ -175,6 +175,8 @@ def test_what_needs_no_keras_does_not_import_it(tmp_path):
         assert (result.returncode, result.stderr) == (0, "") and result.stdout
 
 
+@pytest.mark.slow
+@pytest.mark.chosen
 def test_the_command_knows_every_class_that_a_model_file_names():
     """It does not import the package as a whole, which registers them."""
     code = """

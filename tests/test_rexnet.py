@@ -63,6 +63,8 @@ def test_widths_keep_the_order_of_float64_operations(monkeypatch):
     assert rexnet._widths(kl.ReXNet(0.95))[9] == 101
 
 
+@pytest.mark.slow
+@pytest.mark.chosen
 @pytest.mark.parametrize(("build", "alpha"), SQUEEZED, ids=_id)
 def test_squeezed_widths(build, alpha):
     model = build(alpha, include_top=False, weights=None)

@@ -131,6 +131,8 @@ _PRIVATE = [
 ]
 
 
+@pytest.mark.slow
+@pytest.mark.chosen
 @pytest.mark.parametrize(("case", "family"), _PRIVATE)
 def test_private_orders(case, family):
     golden = json.loads((FOLDER / f"{family}.json").read_text())[case.id]

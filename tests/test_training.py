@@ -18,7 +18,8 @@ from keras_lightnets.cli.main import app
 from keras_lightnets.errors import UserError
 from keras_lightnets.evaluation import measures
 from keras_lightnets.files import read_metadata
-from keras_lightnets.training import load_recipe
+from keras_lightnets.training import load_recipe, release, train
+from keras_lightnets.weights.records import shipped
 from tests import distributed_run
 from tests.photos import TINY, write_images
 from tools import generate_study
@@ -44,6 +45,8 @@ def _interrupt_at(step):
     return Callback()
 
 
+@pytest.mark.slow
+@pytest.mark.chosen
 def test_interrupted_anywhere_a_run_ends_with_the_same_bits(tmp_path, monkeypatch):
     """Mid-epoch, with everything that has a state: momentum, average, schedule, augmentation, dropout."""
     settings = {
@@ -176,6 +179,36 @@ def test_train(trained):
     assert not (output.parent / "other").exists()
     refused = CliRunner().invoke(app, [*arguments, "--seed", "3"])
     assert "exists already: choose another or remove it" in str(refused.exception)
+
+
+def test_release_with_another_int8_file(trained, photos, tmp_path):
+    """The int8 file of `optimize` is measured on the run's images, and taken where it is better."""
+    run, other = tmp_path / "run", tmp_path / "optimized"
+    shutil.copytree(trained[0], run)
+    with pytest.raises(UserError, match="optimized/model_int8.tflite is missing: give the output of `optimize"):
+        release(run, tmp_path / "released", str(photos), other)
+    other.mkdir()
+    shutil.copy(run / "model_int8.tflite", other)
+    options = {"method": "qat", "epochs": 3, "steps": None, "batch_size": 16, "learning_rate": 1e-4}
+    (other / "report.json").write_text(json.dumps({"options": options}))
+    with pytest.raises(UserError, match="release the run without it"):
+        release(run, tmp_path / "released", str(photos), other)
+    report = json.loads((run / "report.json").read_text())
+    (int8,) = (export for export in report["exports"] if export["path"] == "model_int8.tflite")
+    own, int8["accuracy"] = int8["accuracy"], -1.0
+    (run / "report.json").write_text(json.dumps(report))
+    released = release(run, tmp_path / "released", str(photos), other)
+    report = json.loads((released / "report.json").read_text())
+    assert report["released"]["int8"] == options and report["exports"][1]["accuracy"] == own
+    assert report["exports"][1]["path"] == "model_int8.tflite"
+    card = (released / "model_card.md").read_text()
+    assert "trained on with its rounding in place: `optimize --method qat`, 3 epochs at 0.0001." in card
+    shutil.copy(shipped.FOLDER / "MicroNetM0" / "model_int8.tflite", other)
+    with pytest.raises(UserError, match="is of another network, size or classes than the run"):
+        release(run, tmp_path / "others", str(photos), other)
+    assert not (tmp_path / "others" / "run").exists()
+    with pytest.raises(UserError, match="`optimized` is for `release`"):
+        train(load_recipe("cifar10", data=str(photos), output=str(run)), optimized=other)
 
 
 def test_study(trained, tmp_path, monkeypatch):

@@ -55,6 +55,8 @@ def test_an_epoch_shows_every_image_at_most_once():
         np.testing.assert_array_equal(labels.argmax(-1), numbers % 5)
 
 
+@pytest.mark.slow
+@pytest.mark.chosen
 def test_workers_share_out_each_batch():
     whole = _batches(3, settings={"randaugment": 5.0})
     parts = [

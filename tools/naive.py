@@ -57,6 +57,7 @@ class _SiLU(ours.SiLU):
 _STOCK = {
     ours.BatchNormalization: layers.BatchNormalization,
     ours.ChannelShuffle: _ChannelShuffle,
+    ours.DepthwiseConv2D: layers.DepthwiseConv2D,
     ours.DynamicShiftMax: _DynamicShiftMax,
     ours.GroupedConv2D: layers.Conv2D,
     ours.PartialResidual: _PartialResidual,

@@ -16,7 +16,7 @@ from keras import layers
 from keras_lightnets.applications.catalog.mobilenet import FAMILY
 from keras_lightnets.applications.contract import Arguments, Donor, assemble, channel_axis, check_alpha
 from keras_lightnets.applications.decoding import decode_predictions as decode_predictions
-from keras_lightnets.layers import BatchNormalization
+from keras_lightnets.layers import BatchNormalization, DepthwiseConv2D
 
 preprocess_input = FAMILY.preprocessing
 
@@ -61,7 +61,7 @@ def _separable_block(x, block, alpha, depth_multiplier):
     """3x3 depthwise and 1x1 convolution, each with batch normalisation and ReLU6."""
     x, padding = _padded(x, block.stride, block.number)
     name = f"conv_dw_{block.number}"
-    x = layers.DepthwiseConv2D(
+    x = DepthwiseConv2D(
         3,
         strides=block.stride,
         padding=padding,

@@ -14,7 +14,7 @@ from keras import layers
 from keras_lightnets.applications.catalog.mobilenet_v2 import FAMILY
 from keras_lightnets.applications.contract import Arguments, Donor, assemble, channel_axis, check_alpha, pooled
 from keras_lightnets.applications.decoding import decode_predictions as decode_predictions
-from keras_lightnets.layers import BatchNormalization
+from keras_lightnets.layers import BatchNormalization, DepthwiseConv2D
 
 preprocess_input = FAMILY.preprocessing
 
@@ -58,7 +58,7 @@ def depthwise(x, kernel, stride, name, pad_name, symmetric=False):
         # Unknown sizes count as even. PyTorch pads alike on both sides.
         padding = tuple((after - (not symmetric and (not side or side % 2 == 0)), after) for side in (height, width))
         x = layers.ZeroPadding2D(padding, name=pad_name)(x)
-    conv = layers.DepthwiseConv2D(
+    conv = DepthwiseConv2D(
         kernel, strides=stride, padding="same" if stride == 1 else "valid", use_bias=False, name=name
     )
     return conv(x)

@@ -19,7 +19,7 @@ from keras_lightnets.applications.catalog.rexnet import FAMILY
 from keras_lightnets.applications.contract import Arguments, assemble, check_alpha, pooled
 from keras_lightnets.applications.decoding import decode_predictions as decode_predictions
 from keras_lightnets.applications.mobilenet_v2 import make_divisible
-from keras_lightnets.layers import BatchNormalization, GroupedConv2D, PartialResidual, SiLU
+from keras_lightnets.layers import BatchNormalization, DepthwiseConv2D, GroupedConv2D, PartialResidual, SiLU
 
 preprocess_input = FAMILY.preprocessing
 
@@ -99,7 +99,7 @@ def _pointwise(x, filters, use_bias, name):
 def _depthwise(x, stride, name):
     if stride == 2:
         x = layers.ZeroPadding2D(1, name=f"{name}_pad")(x)
-    conv = layers.DepthwiseConv2D(
+    conv = DepthwiseConv2D(
         3,
         strides=stride,
         padding="same" if stride == 1 else "valid",

@@ -17,7 +17,7 @@ from keras_lightnets.applications.catalog.shufflenet import FAMILY
 from keras_lightnets.applications.contract import Arguments, assemble, check_alpha, pooled
 from keras_lightnets.applications.decoding import decode_predictions as decode_predictions
 from keras_lightnets.applications.orders import check_colours, ordered
-from keras_lightnets.layers import BatchNormalization, ChannelShuffle, GroupedConv2D
+from keras_lightnets.layers import BatchNormalization, ChannelShuffle, DepthwiseConv2D, GroupedConv2D
 from keras_lightnets.weights.name_maps import ORDER_MARKS
 
 preprocess_input = FAMILY.preprocessing
@@ -124,7 +124,7 @@ def depthwise(x, stride, name):
     """3x3 depthwise convolution, padded by one on every side, and batch normalisation without activation."""
     if stride == 2:
         x = layers.ZeroPadding2D(1, name=f"{name}_pad")(x)
-    conv = layers.DepthwiseConv2D(
+    conv = DepthwiseConv2D(
         3,
         strides=stride,
         padding="valid" if stride == 2 else "same",

@@ -50,11 +50,12 @@ def train(
     seed: Annotated[int, typer.Option(min=0, help="Seed of split, batches, augmentation and weights.")] = 0,
     set_: _Set = None,
     release: Annotated[Path | None, typer.Option(help="Folder of released models to add the result to.")] = None,
+    optimized: Annotated[Path | None, typer.Option(help="Folder of optimize --method qat, for --release.")] = None,
 ):
     """Train by a recipe, on one machine or many, and export the result, every file verified."""
     from keras_lightnets import training
 
-    others = ("recipe", "set_", "release")
+    others = ("recipe", "set_", "release", "optimized")
     given = {name: value for name, value in _written(context).items() if name not in others}
     config = training.load_recipe(recipe, **_settings(set_, given))
     # Here, so that wrong settings are told at once.
@@ -62,7 +63,7 @@ def train(
 
     try:
         with interruptions():
-            training.train(config, open_console(), release)
+            training.train(config, open_console(), release, optimized)
     except WorkerLostError as error:
         # TensorFlow cannot leave a broken cluster: the process starts again, meets the restarted worker and resumes.
         print(f"{error} Waiting for it to come back.", file=sys.stderr)

@@ -28,7 +28,7 @@ from keras_lightnets.applications.pyramid import expansion_levels, pyramid_level
 from keras_lightnets.detection.anchors import Anchors, anchor_sizes
 from keras_lightnets.detection.detector import Detector
 from keras_lightnets.errors import UserError
-from keras_lightnets.layers import BatchNormalization
+from keras_lightnets.layers import BatchNormalization, DepthwiseConv2D
 from keras_lightnets.weights.load import Head, load
 from keras_lightnets.weights.opening import open_source
 from keras_lightnets.weights.registry import Network
@@ -161,7 +161,7 @@ def _pointwise(x, filters, name, use_bias=False):
 
 def _depthwise(x, stride, padding, name):
     initializer = _normal()
-    return layers.DepthwiseConv2D(3, stride, padding, use_bias=False, depthwise_initializer=initializer, name=name)(x)
+    return DepthwiseConv2D(3, stride, padding, use_bias=False, depthwise_initializer=initializer, name=name)(x)
 
 
 def _normal():

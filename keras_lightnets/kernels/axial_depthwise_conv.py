@@ -11,6 +11,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_lightnets.kernels.depthwise_conv import shifted_products
 from keras_lightnets.kernels.export_scope import exporting
 
 if keras.backend.backend() == "tensorflow":
@@ -55,19 +56,9 @@ def _shifted_is_faster(multiplier):
 
 def shifted(x, kernel, axis, stride):
     """The same convolution as the sum of shifted copies of `x`, each times its row of the kernel."""
-    position = 1 if axis == "height" else 2
-    *window, _, multiplier = kernel.shape
-    taps = max(window)
-    padding = [(0, 0)] * 4
-    padding[position] = (taps // 2, taps // 2)
-    length = x.shape[position]
-    x = ops.repeat(ops.pad(x, padding), multiplier, axis=-1)
-    places = [slice(None)] * 4
-    total = 0.0
-    for tap, factors in enumerate(ops.unstack(ops.reshape(kernel, (taps, -1)))):
-        places[position] = slice(tap, tap + length, stride)
-        total = total + x[tuple(places)] * factors
-    return total
+    ends = [(taps // 2, taps // 2) for taps in kernel.shape[:2]]
+    strides = (stride, 1) if axis == "height" else (1, stride)
+    return shifted_products(ops.pad(x, ((0, 0), *ends, (0, 0))), kernel, strides)
 
 
 def dense_kernel(kernel):

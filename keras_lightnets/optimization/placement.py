@@ -24,6 +24,7 @@ _CONVOLUTIONS = {
     keras.layers.Dense,
     keras.layers.DepthwiseConv2D,
     ours.AxialDepthwiseConv2D,
+    ours.DepthwiseConv2D,
     ours.GroupedConv2D,
 }
 # What these give has the range of what they read.

@@ -8,6 +8,13 @@ def released_card(report, identity):
     options, weights, data = report["options"], report["released"], identity["weights"]
     size = options["size"]
     arguments = {**identity["arguments"], "weights": data, "input_shape": (size, size, 3)}
+    trained = weights.get("int8")
+    aware = (
+        f"\nThe int8 file was trained on with its rounding in place: `optimize --method {trained['method']}`, "
+        f"{trained['epochs']} epochs at {trained['learning_rate']}.\n"
+        if trained
+        else ""
+    )
     call = f"{identity['builder']}({', '.join(f'{name}={value!r}' for name, value in arguments.items())})"
     return f"""{beginning(report, data)}
 **Training:** {len(report["history"])} epochs, {options["batch_size"]} images a step, {options["optimizer"]} at
@@ -17,7 +24,7 @@ at least {options["crop_area"]:.0%} of the image; `report.json` has every settin
 **Results** on the held-out images: {accuracy(weights)}, of the weights as read from
 `{weights["path"]}`, float16, {weights["size_bytes"] / 1e6:.2f} MB; in float32 top-1 was
 {report["test"]["top1"]:.2%}. {exports(report)}
-
+{aware}
 Latency is the median of one image on one thread of the machine that made this card; measure on your own device.
 
 **Use:** `keras_lightnets.{call}`,

@@ -8,14 +8,18 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from keras_lightnets.data.opening import open_data
 from keras_lightnets.errors import UserError
 from keras_lightnets.evaluation.evaluating import open_known
 from keras_lightnets.evaluation.measures import predict_source, summarize
 from keras_lightnets.evaluation.opening import load_keras
+from keras_lightnets.export.metadata import metadata_of
+from keras_lightnets.export.verification import verify
 from keras_lightnets.files import read_json, reading, replacing, write_json
 from keras_lightnets.preprocessing import IMAGENET_STATISTICS, RAW, SYMMETRIC
 from keras_lightnets.release.card import released_card
 from keras_lightnets.training.config import make_config
+from keras_lightnets.training.delivery import some_images
 from keras_lightnets.training.recommending import recommended
 from keras_lightnets.training.report import finished_report, read_report
 from keras_lightnets.training.training import train
@@ -23,8 +27,11 @@ from keras_lightnets.weights.records import record as records
 from keras_lightnets.weights.records.shipped import WEIGHTS
 
 # The float16 file has half the size of the float32 file, at the same speed.
-_EXPORTS = ("model_float16.tflite", "model_int8.tflite")
+_INT8 = "model_int8.tflite"
+_EXPORTS = ("model_float16.tflite", _INT8)
 _LARGEST_LOSS = 0.01
+# Arrays of this size and more are stored to compress well: a chunk costs more than it saves in smaller ones.
+_SHUFFLED = 512
 _WAY_OUT = "Restore it, or release into another folder."
 _PREPROCESSING = {IMAGENET_STATISTICS: records.IMAGENET, SYMMETRIC: records.SYMMETRIC, RAW: records.INSIDE}
 
@@ -74,7 +81,9 @@ def _identity(config):
     }
 
 
-def release(run: str | os.PathLike, folder: str | os.PathLike, data: str) -> Path:
+def release(
+    run: str | os.PathLike, folder: str | os.PathLike, data: str, optimized: str | os.PathLike | None = None
+) -> Path:
     """Adds a finished run of `train` to a folder of released models.
 
     A folder of the run's name gets the weights in float16, which are measured on the test images. It also gets a float
@@ -85,13 +94,16 @@ def release(run: str | os.PathLike, folder: str | os.PathLike, data: str) -> Pat
         run: str or Path of the output folder of a finished run.
         folder: str or Path.
         data: str, the data of the run, as in `open_data`. The weights are named after them.
+        optimized: str or Path of a folder that `optimize --method qat` wrote for the run's `model.keras`. Its int8 file
+            takes the place of the run's own. Defaults to None.
 
     Returns:
         The Path of the released model.
 
     Raises:
         UserError: if the run is not finished, the name or the network is released already, an export is missing, or the
-            accuracy in float16 is lower by more than 0.01.
+            accuracy in float16 is lower by more than 0.01. If the optimized file is of another network, or no better
+            than the run's own.
 
     Example:
 
@@ -113,7 +125,7 @@ def release(run: str | os.PathLike, folder: str | os.PathLike, data: str) -> Pat
     if not target.exists():
         with replacing(target) as temporary:
             temporary.mkdir()
-            _write(temporary, run, report, config)
+            _write(temporary, run, report, config, optimized)
     digests = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(target.iterdir())}
     entry = _entry(config, read_report(target))
     entries = {**_entries(folder), target.name: {**entry, "files": digests}}
@@ -121,9 +133,10 @@ def release(run: str | os.PathLike, folder: str | os.PathLike, data: str) -> Pat
     return target
 
 
-def _write(target, run, report, config):
+def _write(target, run, report, config, optimized):
     """Writes the files of a released model."""
-    _save_float16(load_keras(run / "model.keras"), target / WEIGHTS)
+    model = load_keras(run / "model.keras")
+    _save_float16(model, target / WEIGHTS)
     measured = _measure(target / WEIGHTS, config, report["classes"])
     if not measured["top1"] >= report["test"]["top1"] - _LARGEST_LOSS:
         raise UserError(
@@ -132,12 +145,40 @@ def _write(target, run, report, config):
         )
     for name in _EXPORTS:
         shutil.copy(run / name, target / name)
-    report["exports"] = [export for export in report["exports"] if export["path"] in _EXPORTS]
+    exports = {export["path"]: export for export in report["exports"] if export["path"] in _EXPORTS}
+    report["released"] = {"path": WEIGHTS, "size_bytes": (target / WEIGHTS).stat().st_size, **measured}
+    if optimized is not None:
+        better = _optimized(Path(optimized) / _INT8, target / _INT8, model, config)
+        if not better["accuracy"] > exports[_INT8]["accuracy"]:
+            raise UserError(
+                f"{optimized}/{_INT8} has an accuracy of {better['accuracy']:.2%}, and the run's own file "
+                f"{exports[_INT8]['accuracy']:.2%}: release the run without it."
+            )
+        shutil.copy(Path(optimized) / _INT8, target / _INT8)
+        exports[_INT8] = {**better, "path": _INT8}
+        report["released"]["int8"] = _training(Path(optimized))
+    report["exports"] = list(exports.values())
     if "recommended" in report:
         report["recommended"]["path"] = recommended(report["exports"], "accuracy")
-    report["released"] = {"path": WEIGHTS, "size_bytes": (target / WEIGHTS).stat().st_size, **measured}
     write_json(target / "report.json", report)
     (target / "model_card.md").write_text(released_card(report, _identity(config)), encoding="utf-8")
+
+
+def _optimized(path, own, model, config):
+    """Returns the `Report` of an int8 file, as a dict, on the images that the run's own was measured on."""
+    if not path.is_file():
+        raise UserError(f"{path} is missing: give the output of `optimize --method qat`.")
+    if metadata_of(path) != metadata_of(own):
+        raise UserError(f"{path} is of another network, size or classes than the run. Give what was made of the run.")
+    source = open_data(config.data, config.seed, config.holdout).splits["test"]
+    samples, labels = some_images(source, len(metadata_of(own).labels), config)
+    return verify(path, model, samples, labels, "int8").to_dict()
+
+
+def _training(optimized):
+    """Returns how the int8 file of a folder of `optimize` was trained."""
+    options = read_json(optimized / "report.json", "Run `optimize` again.")["options"]
+    return {name: options[name] for name in ("method", "epochs", "steps", "batch_size", "learning_rate")}
 
 
 def _entry(config, report):
@@ -155,13 +196,14 @@ def _entry(config, report):
     }
 
 
-def train_and_release(config, folder, console=None):
+def train_and_release(config, folder, console=None, optimized=None):
     """Trains as `training.train` does, and adds the run to a folder of released models unless it is there.
 
     Args:
         config: `Config`.
         folder: str or Path of the released models. A name that they have already is refused before the training.
         console: as in `training.train`. Defaults to None.
+        optimized: as in `release`. Defaults to None.
 
     Returns:
         The report, as `training.train` does.
@@ -173,7 +215,7 @@ def train_and_release(config, folder, console=None):
         check_name(config, folder)
     report = train(config, console)
     if report is not None and not released:
-        release(config.output, folder, config.data)
+        release(config.output, folder, config.data, optimized)
     return report
 
 
@@ -184,12 +226,23 @@ def _save_float16(model, path):
     with replacing(path) as half, h5py.File(path) as whole, h5py.File(half, "w", libver="latest") as file:
 
         def copy(name, item):
-            if isinstance(item, h5py.Dataset):
-                file[name] = np.asarray(item, "float16") if item.dtype.kind == "f" else item[()]
-            else:
+            if not isinstance(item, h5py.Dataset):
                 file.require_group(name).attrs.update(item.attrs)
+            elif item.dtype.kind != "f":
+                file[name] = item[()]
+            elif item.size < _SHUFFLED:
+                file[name] = np.asarray(item, "float16")
+            else:
+                # High bytes beside high bytes: a wheel compresses them.
+                file.create_dataset(name, data=_rounded(item), chunks=item.shape, shuffle=True)
 
         whole.visititems(copy)
+
+
+def _rounded(array):
+    """Returns an array in float16, its mantissa rounded from ten bits to eight."""
+    bits = np.asarray(array, "float16").view("uint16").astype("uint32")
+    return (bits + 1 + (bits >> 2 & 1) >> 2 << 2).astype("uint16").view("float16")
 
 
 def _measure(weights, config, labels):

@@ -97,7 +97,10 @@ class Checkpoint:
             if self._chief:
                 write_json(self._run, {"settings": self.settings, "fingerprint": self.fingerprint})
         elif (before := self._begun_with("fingerprint", str | None)) != self.fingerprint and before is not None:
-            raise UserError(f"The images changed since the run in {self._folder.parent} began: begin a new one.")
+            output = self._folder.parent
+            if names is None:
+                raise UserError(f"The run in {output} was begun by a command that knows its images: go on with that.")
+            raise UserError(f"The images changed since the run in {output} began: begin a new one.")
         if self._last.exists():
             with reading(self._last, self._way_out):
                 content = _read(self._last)

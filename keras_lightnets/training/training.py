@@ -17,7 +17,12 @@ from keras_lightnets.training.run import Phase, Run, complete
 from keras_lightnets.training.tasks import TASKS
 
 
-def train(config: Config, console: Console | None = None, release: str | os.PathLike | None = None) -> dict | None:
+def train(
+    config: Config,
+    console: Console | None = None,
+    release: str | os.PathLike | None = None,
+    optimized: str | os.PathLike | None = None,
+) -> dict | None:
     """Trains a network, exports it, and verifies every exported file on the test images.
 
     A run that was interrupted continues when it is started again with the same configuration. On one CPU worker, it
@@ -28,6 +33,8 @@ def train(config: Config, console: Console | None = None, release: str | os.Path
         config: `Config`, such as `load_recipe("cifar10", data="photos", output="out")`.
         console: `rich.console.Console` to show the progress on. Defaults to None: silence.
         release: str or Path of a folder of released models to add the finished one to. Defaults to None.
+        optimized: str or Path of a folder of `optimize --method qat`, whose int8 file is released in place of the
+            run's own. Defaults to None.
 
     Returns:
         The report, a dict, as written to `report.json` in the output folder. None on workers other than the chief.
@@ -46,9 +53,12 @@ def train(config: Config, console: Console | None = None, release: str | os.Path
         raise UserError(
             f"`{'output' if config.data else 'data'}` is missing: where to read the images, where to write."
         )
+    if optimized is not None and release is None:
+        raise UserError("`optimized` is for `release`: name the folder of released models too.")
     if release is not None:
         # Its home is a floor above, and it trains by this function.
-        return importlib.import_module("keras_lightnets.release.releasing").train_and_release(config, release, console)
+        releasing = importlib.import_module("keras_lightnets.release.releasing")
+        return releasing.train_and_release(config, release, console, optimized)
     if finished_report(config.output, config.settings):
         report = read_report(config.output)
         check_same_data(report, TASKS[config.task].open(config).identity, config.output)

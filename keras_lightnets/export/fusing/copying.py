@@ -76,6 +76,7 @@ _COPIED = {
     ours.BatchNormalization,
     ours.ChannelShuffle,
     ours.ChannelSplit,
+    ours.DepthwiseConv2D,
     ours.DynamicShiftMax,
     ours.GroupedConv2D,
     ours.MicroFactorizedDepthwiseConv2D,

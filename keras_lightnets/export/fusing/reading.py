@@ -237,6 +237,7 @@ _READERS = {
     ours.AxialDepthwiseConv2D: _axial_conv,
     ours.BatchNormalization: _batch_normalization,
     ours.ChannelShuffle: _shuffle,
+    ours.DepthwiseConv2D: _conv,
     ours.DynamicShiftMax: _shift_max,
     ours.GroupedConv2D: _conv,
     ours.SiLU: _activation_layer,
