@@ -51,13 +51,10 @@ latency above, the column "/ ReLU6 twin" is this upper bound.
   network takes a sixth less time. The engine would need SiLU as an activation of its convolutions.
 * Int8 is for size and for accelerators. On these cores, small networks are faster in float32, and large ones in int8.
 * MicroNet, training. The operators of M0 are too small to be split over cores. The baseline gains 1.4 times from a
-  second core, so the ratio is larger on one core. To use both cores for M0, run whole operators side by side.
-  Call `set_intra_op_parallelism_threads(1)` and `set_inter_op_parallelism_threads(2)` of `tf.config.threading` before
-  the first operator. For `keras-lightnets train`, set `TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=2`. A step then
-  took 0.70 (0.68-0.81) of the default's processor time, on a busy AMD EPYC with two cores. Two replicas of half a
-  batch, on two logical devices of the processor, took 1.50 (1.26-1.80) of it, as every operator runs twice. So replicas
-  cannot be faster than operators side by side. Their batch normalisation also sees half batches only.
-  `python -m benchmarks.two_cores` measures both forms. Wall time needs two free cores.
+  second core, so the ratio is larger on one core. Two forms that could use the second core were tried, and neither is
+  faster: the table "Two cores for a training step" above. Whole operators side by side, each on one thread, take less
+  processor time and as much or more wall time: the network is mostly one chain of operators. Two replicas of half a
+  batch take 1.6 to 2.2 times the processor time, as every operator runs twice. So the default stays.
 * ReXNet, training. The matrix products and depthwise convolutions equal the port to stock layers. The gradient of SiLU
   is four operators where one would do.
 """

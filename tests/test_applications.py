@@ -345,7 +345,6 @@ def test_half_precision(case, policy):
 def test_gradients_reach_every_variable(case):
     model = build(case, input_shape=(32, 32, 3), classes=10, classifier_activation=None)
     seed_weights(model, {})
-
     with tf.GradientTape() as tape:
         # Training mode normalises with the batch, whatever the random weights do.
         logits = model(seeded_images((4, 32, 32, 3)), training=True)

@@ -1,5 +1,6 @@
 """The pages of the studies say what the figures say."""
 
+import argparse
 import json
 import re
 
@@ -75,20 +76,24 @@ def test_transfer_page(tmp_path, monkeypatch):
     monkeypatch.setattr(generate_transfer, "PICTURE", tmp_path / "transfer.png")
     tops = {(10, "scratch"): (0.2, 0.3), (10, "cifar10"): (0.5, 0.6), (100, "scratch"): (0.8, 0.9)}
     tops[100, "cifar10"] = (0.85, 0.87)
+    common = {"data": "digits", "tested": 179, "test_images": 0}
     rows = [
-        {"data": "digits", "images_per_class": shots, "start": start, "seed": seed, "images": 10 * shots, "tested": 179}
-        | {"top1": top1}
+        {**common, "images_per_class": shots, "start": start, "seed": seed, "images": 10 * shots, "top1": top1}
         for (shots, start), pair in tops.items()
         for seed, top1 in enumerate(pair)
     ]
-    settings = {"model": "MicroNetM0", "size": 48, "steps": 400}
-    generate_transfer._write_page({"settings": settings, "rows": rows}, ["digits=/somewhere", "more=tfds:more"])
+    known = {"settings": {"model": "MicroNetM0", "size": 48, "steps": 400}, "rows": rows}
+    options = argparse.Namespace(data=["digits=/somewhere", "more=tfds:more"], seeds=2)
+    generate_transfer._write_page(known, options)
     text = (tmp_path / "transfer.md").read_text()
     assert "generate_transfer OUTPUT digits=FOLDER more=tfds:more --seeds 2`" in text and "/somewhere" not in text
-    assert "| digits | 10 | 100 | 179 | 25.0% (20.0%-30.0%) | 55.0% (50.0%-60.0%) | +30.0 ± 16.9 |" in text
+    assert "| digits | 10 | 100 | 2 | 179 | 25.0% (20.0%-30.0%) | 55.0% (50.0%-60.0%) | +30.0 ± 16.9 |" in text
     assert "10 images per class: +30.0 ± 16.9 points, more than chance gives" in text
     assert re.search(r"100 images per class: \+1.0 ± 12.\d points, within the error", text)
     assert (tmp_path / "transfer.png").stat().st_size > 10_000
+    # Twice as many test images.
+    _, margin, _ = generate_transfer._difference([{**row, "test_images": row["seed"]} for row in rows], "digits", 10)
+    assert margin == pytest.approx(15.4, abs=0.1)
 
 
 def test_the_pages_are_of_finished_runs():

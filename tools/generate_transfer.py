@@ -3,7 +3,7 @@
 python -m tools.generate_transfer OUTPUT NAME=DATA [NAME=DATA ...]
 
 DATA are as in `keras-lightnets train`, such as tfds:fashion_mnist. OUTPUT keeps every training. Started again, the
-command continues with the next one.
+command continues with the next one. Seeds are added until the error of a difference is below `ERROR` points.
 """
 
 import argparse
@@ -11,6 +11,7 @@ import itertools
 import json
 import math
 import statistics
+import zlib
 from pathlib import Path
 
 import keras
@@ -35,6 +36,9 @@ SHOTS = (10, 100, 1000)
 STARTS = ("scratch", "cifar10")
 # Test images at most: a standard error of one point.
 TESTED = 2000
+# Points, and the seeds that are tried at most to get there.
+ERROR = 3.0
+MOST_SEEDS = 12
 BATCH = 32
 RATE = 0.002
 TEMPLATE = """# Transfer from the released weights
@@ -43,9 +47,10 @@ This page shows how much the released weights help on other data, beside trainin
 
 In every case, {model} is trained at {size}x{size} pixels with AdamW for {steps} steps of {batch} images. Only the start
 differs: random weights, or `weights="cifar10"` under a new classifier. Top-1 is measured on up to {tested} test images.
-It is the mean over seeds, with the range where there are several. Number of seeds: {seeds}. Each seed draws new images,
-batches and weights. Classes with fewer images contribute all of them. ± is 1.96 standard errors. The error covers the
-choice of test images and, where there are several, the seeds.
+It is the mean over seeds, with the range. Each seed draws new training images, batches and weights. It also draws new
+test images where the data have none of their own. Seeds are added until the error is below {error:.0f} points.
+Classes with fewer images contribute all of them. ± is 1.96 standard errors. The error covers the choice of test images
+and the seeds.
 
 {table}
 
@@ -65,7 +70,7 @@ def main():
     parser.add_argument("--model", default="MicroNetM0")
     parser.add_argument("--size", type=int, default=48)
     parser.add_argument("--steps", type=int, default=400)
-    parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--seeds", type=int, default=2, help="at least")
     options = parser.parse_args()
     settings = {name: getattr(options, name) for name in ("model", "size", "steps")}
     options.output.mkdir(parents=True, exist_ok=True)
@@ -74,15 +79,16 @@ def main():
     if known["settings"] != settings:
         parser.error(f"{path} is of {known['settings']}: take another folder.")
     trainers = {}
-    for name, data in (pair.split("=", 1) for pair in options.data):
+    for (name, data), seed in itertools.product((pair.split("=", 1) for pair in options.data), range(MOST_SEEDS)):
         wanted = [
             {"data": name, "images_per_class": shots, "start": start, "seed": seed}
-            for seed, shots, start in itertools.product(range(options.seeds), SHOTS, STARTS)
+            for shots, start in itertools.product(SHOTS, STARTS)
+            if seed < options.seeds or _difference(known["rows"], name, shots)[1] > ERROR
         ]
         missing = [row for row in wanted if not any(row.items() <= done.items() for done in known["rows"])]
         if not missing:
             continue
-        opened = open_data(data, seed=0, holdout=0.0)
+        opened = open_data(data, seed, holdout=0.0)
         classes = len(opened.classes)
         # Enough for every class to have its share.
         train = _decode(opened.splits["train"], classes, options.size, most=2 * max(SHOTS) * classes)
@@ -92,7 +98,7 @@ def main():
             known["rows"].append(row | trainer.run(train, test, row["images_per_class"], row["start"], row["seed"]))
             print(known["rows"][-1], flush=True)
             write_json(path, known)
-    _write_page(known, options.data)
+    _write_page(known, options)
 
 
 def _decode(source, classes, size, most):
@@ -142,37 +148,41 @@ class Trainer:
         batches = training_batches(arrays(images[chosen], labels[chosen]), self._classes, self._config)
         self._model.fit(batches, steps_per_epoch=self._steps, shuffle=False, verbose=0)
         scores, labels = predict_source(self._model, arrays(*test), self._classes, self._config.evaluation)
-        return {"images": len(chosen), "tested": len(labels), "top1": float(np.mean(scores.argmax(-1) == labels))}
+        top1 = float(np.mean(scores.argmax(-1) == labels))
+        return {"images": len(chosen), "tested": len(labels), "test_images": zlib.crc32(test[0]), "top1": top1}
 
 
-def _write_page(known, data):
-    groups = {}
-    for row in known["rows"]:
-        group = groups.setdefault((row["data"], row["images_per_class"]), {start: [] for start in STARTS})
-        group[row["start"]].append(row)
-    lines = ["| data | images per class | in all | tested | scratch | cifar10 | difference |", "|---|" + "---:|" * 6]
-    sentences = []
-    for (name, shots), group in groups.items():
-        row = group["cifar10"][0]
-        tops = {start: [row["top1"] for row in rows] for start, rows in group.items()}
-        gain = statistics.mean(tops["cifar10"]) - statistics.mean(tops["scratch"])
-        margin = 1.96 * math.hypot(*(standard_error(top, row["tested"]) for top in tops.values()))
-        cells = " | ".join(map(_shown, tops.values()))
-        change = f"{100 * gain:+.1f} ± {100 * margin:.1f}"
-        lines.append(f"| {name} | {shots} | {row['images']} | {row['tested']} | {cells} | {change} |")
+def _difference(rows, name, shots):
+    """Returns what the released weights bring and its error, in points, and the top-1 of every seed by start."""
+    rows = [row for row in rows if (row["data"], row["images_per_class"]) == (name, shots)]
+    tops = {start: [row["top1"] for row in rows if row["start"] == start] for start in STARTS}
+    # Other seeds may have tested other images.
+    images = sum({row["test_images"]: row["tested"] for row in rows}.values())
+    margin = 1.96 * math.hypot(*(standard_error(top, images) for top in tops.values()))
+    return 100 * (statistics.mean(tops["cifar10"]) - statistics.mean(tops["scratch"])), 100 * margin, tops
+
+
+def _write_page(known, options):
+    cases = {(row["data"], row["images_per_class"]): row for row in known["rows"]}
+    header = "| data | images per class | in all | seeds | tested by each | scratch | cifar10 | difference |"
+    lines, sentences = [header, "|---|" + "---:|" * 7], []
+    for (name, shots), row in cases.items():
+        gain, margin, tops = _difference(known["rows"], name, shots)
+        change = f"{gain:+.1f} ± {margin:.1f}"
+        cells = [name, shots, row["images"], len(tops["cifar10"]), row["tested"], *map(_shown, tops.values()), change]
+        lines.append(f"| {' | '.join(map(str, cells))} |")
         verdict = "more than chance gives" if abs(gain) > margin else "within the error"
         sentences.append(f"- {name}, {shots} images per class: {change} points, {verdict}.")
     draw_transfer(known["rows"], PICTURE)
-    seeds = len({row["seed"] for row in known["rows"]})
     # Data lie elsewhere on other machines.
-    shown = [f"{pair.split('=')[0]}={pair.split('=', 1)[1] if ':' in pair else 'FOLDER'}" for pair in data]
+    shown = [f"{pair.split('=')[0]}={pair.split('=', 1)[1] if ':' in pair else 'FOLDER'}" for pair in options.data]
     PAGE.write_text(
         TEMPLATE.format(
             **known["settings"],
-            command=f"python -m tools.generate_transfer OUTPUT {' '.join(shown)} --seeds {seeds}",
+            command=f"python -m tools.generate_transfer OUTPUT {' '.join(shown)} --seeds {options.seeds}",
             batch=BATCH,
             tested=TESTED,
-            seeds=seeds,
+            error=ERROR,
             table="\n".join(lines),
             text="\n".join(sentences),
         ),

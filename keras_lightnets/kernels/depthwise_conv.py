@@ -1,4 +1,4 @@
-"""Depthwise convolution of `(batch, height, width, channels)`, in the form that is fast on the backend at hand.
+"""Depthwise convolution of `(batch, height, width, channels)`, in the form that is fast on each backend.
 
 On a CPU, JAX's own operator and its gradients are slow. The sum of shifted products, one for each place of the kernel,
 is one loop after compilation. Elsewhere the backend's operator stays.
@@ -9,7 +9,7 @@ from keras import ops
 
 
 def depthwise_conv(x, kernel, strides, padding, dilation):
-    """Depthwise convolution, in the form that is fast on the backend at hand.
+    """Depthwise convolution, in the form that is fast on the backend of Keras.
 
     Args:
         x: float tensor `(batch, height, width, channels)`.

@@ -14,7 +14,7 @@ class DepthwiseConv2D(keras.layers.DepthwiseConv2D):
         **kwargs: arguments of `keras.layers.DepthwiseConv2D`.
 
     Input shape:
-        `(batch, height, width, channels)`. With `data_format="channels_first"`, the layer is that of Keras.
+        `(batch, height, width, channels)`. With `data_format="channels_first"`, Keras' own operator stays.
 
     Output shape:
         `(batch, new_height, new_width, channels * depth_multiplier)`
