@@ -80,6 +80,14 @@ def test_fake_quantize_rounds_to_the_steps_of_its_range():
         optimization.FakeQuantize((0.5, 1.0))
 
 
+def test_the_range_of_dead_units_does_not_vanish():
+    """XNNPACK dies of a step that is too small for the product before it."""
+    layer = optimization.FakeQuantize()
+    for values in ([0.0, 1e-5], [0.0, 0.0], [0.0, 0.0]):
+        layer(np.array(values, "float32"), training=True)
+    assert bool(layer.seen) and float(layer.maximum) == pytest.approx(0.01)
+
+
 def test_weights_are_rounded_by_output_channel():
     kernel = np.array([[1.0, 0.0, 100.0], [0.3, 0.0, 33.3]], "float32")
     layer = optimization.QuantizedWeights(keras.layers.Dense(3, use_bias=False))

@@ -12,6 +12,8 @@ from keras_lightnets.layers.axial_depthwise_conv import AxialDepthwiseConv2D
 _MOMENTUM = 0.99
 # Pixels lie on a grid. If the int8 grid were offset by half a step, pixels would round arbitrarily.
 _MARGIN = 1.001
+# Units that are dead leave a tensor of zeros. Its range must not shrink to nothing: no runtime takes such a step.
+_LEAST_RANGE = 0.01
 # Step of channels whose weights are all zero.
 _LEAST = 1e-12
 _DEPTHWISE = (keras.layers.DepthwiseConv2D, AxialDepthwiseConv2D)
@@ -85,6 +87,7 @@ class FakeQuantize(keras.layers.Layer):
             # Zero, the value of padding and of dead units, must be among those that int8 has.
             value = _MARGIN * ops.cast(extreme(ops.append(extreme(inputs), 0.0)), variable.dtype)
             variable.assign(ops.where(seen, _MOMENTUM * variable + (1 - _MOMENTUM) * value, value))
+        self.maximum.assign(ops.maximum(self.maximum, self.minimum + _LEAST_RANGE))
 
     def compute_output_spec(self, inputs, training=None, step=False):
         """Returns the shape and type of what `call` returns."""

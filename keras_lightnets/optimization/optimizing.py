@@ -37,7 +37,7 @@ _FILES = {
     "prune": (None, "int8"),
     "cluster": (None, "int8"),
 }
-_RATES = {"qat": 1e-4, "prune": 3e-4, "cluster": 3e-4}
+_RATES = {"qat": 1e-3, "prune": 3e-4, "cluster": 3e-4}
 # Beside classifiers: method, task and engine.
 _TRAINED = ("qat", "segment", "keras")
 _SHOWN_ERRORS = 5
@@ -57,7 +57,7 @@ class Options:
         epochs: epochs of training. Defaults to 2.
         steps: batches per epoch. Defaults to None: all.
         batch_size: images per step. Defaults to 128.
-        learning_rate: peak rate of Adam. Defaults to None: 1e-4 for "qat", else 3e-4.
+        learning_rate: peak rate of Adam. Defaults to None: 1e-3 for "qat", else 3e-4.
         sparsity: share of zeros that pruning ends with. Defaults to 0.5.
         clusters: values per kernel that clustering ends with. Defaults to 16.
         engine: "keras" or "tfmot", what trains for "qat". Defaults to "keras".
@@ -142,7 +142,8 @@ def optimize(options, console):
         times = latencies([TFLiteModel(output / row["file"]) for row in rows])
         for row, milliseconds in zip(rows, times, strict=True):
             row["latency_ms"] = milliseconds
-        report = {"options": dataclasses.asdict(options), "images": run.count, "files": rows}
+        told = {**dataclasses.asdict(options), "learning_rate": run.rate}
+        report = {"options": told, "images": run.count, "files": rows}
         if optimized is not model:
             report |= {"training_seconds": seconds, f"keras_{run.words.figure}": run.measure(exporter)}
         if options.method == "ptq":
@@ -175,6 +176,7 @@ class _Run:
     def __init__(self, options, model, metadata, data, config, console):
         self._options, self._model, self._metadata = options, model, metadata
         self._console, kind = console, TASKS[config.task]
+        self.rate = options.learning_rate or _RATES.get(options.method)
         self._task = kind.task(config, data, kind.build)
         self._samples, self._targets = self._task.samples()
         self._calibration = self._task.calibration_images()
@@ -222,7 +224,7 @@ class _Run:
         """Trains what `prepare` returned, and returns the model."""
         options = self._options
         steps = min(options.steps or np.inf, self._task.steps)
-        rate = options.learning_rate or _RATES[options.method]
+        rate = self.rate
         batches, shown = self._task.training_batches(0), "accuracy"
         if options.method == "qat" and self.words is WORDS["classify"]:
             # The file shall say what the float model says: its scores teach more, and faster, than the labels.
