@@ -270,4 +270,8 @@ def _uncovered(layer):
 def _again(call, values):
     """Calls a copy of a layer without weights, or the layer itself if it cannot be copied."""
     layer = call.operation
-    return call.again(values, copy_of(layer, layer.name) if is_copied(layer) else layer)
+    # Names that Keras gave in another process, such as "add_9", may be given again in this one.
+    name = f"{layer.name}_again"
+    if not isinstance(layer, keras.layers.Layer):
+        return call.again(values, type(layer).from_config({**layer.get_config(), "name": name}))
+    return call.again(values, copy_of(layer, name) if is_copied(layer) else layer)
