@@ -5,10 +5,10 @@ import keras
 from keras_lightnets import graph
 from keras_lightnets.applications.pyramid import strides_of
 from keras_lightnets.errors import UserError
-from keras_lightnets.layers import AxialDepthwiseConv2D
+from keras_lightnets.layers import AxialDepthwiseConv2D, DepthwiseConv2D
 
 _STRIDES = (8, 16)
-_CONVOLUTIONS = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)
+_CONVOLUTIONS = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D, DepthwiseConv2D)
 _POOLS = (keras.layers.AveragePooling2D, keras.layers.MaxPooling2D)
 
 
