@@ -52,9 +52,9 @@ latency above, the column "/ ReLU6 twin" is this upper bound.
 * Int8 is for size and for accelerators. On these cores, small networks are faster in float32, and large ones in int8.
 * MicroNet, training. The operators of M0 are too small to be split over cores. The baseline gains 1.4 times from a
   second core, so the ratio is larger on one core. Two forms that could use the second core were tried, and neither is
-  faster: the table "Two cores for a training step" above. Whole operators side by side, each on one thread, take less
-  processor time and as much or more wall time: the network is mostly one chain of operators. Two replicas of half a
-  batch take 1.6 to 2.2 times the processor time, as every operator runs twice. So the default stays.
+  faster: the table "Two cores for a training step" above. Whole operators side by side have one thread each.
+  They take less processor time, and as much or more wall time. Two replicas of half a batch take 1.6 to 2.2 times the
+  processor time, as every operator runs twice. So the default stays.
 * ReXNet, training. The matrix products and depthwise convolutions equal the port to stock layers. The gradient of SiLU
   is four operators where one would do.
 """
