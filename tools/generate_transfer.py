@@ -3,7 +3,8 @@
 python -m tools.generate_transfer OUTPUT NAME=DATA [NAME=DATA ...]
 
 DATA are as in `keras-lightnets train`, such as tfds:fashion_mnist. OUTPUT keeps every training. Started again, the
-command continues with the next one. Seeds are added until the error of a difference is below `ERROR` points.
+command continues with the next one. Data without test images of their own get more seeds, until the error of a
+difference is below `ERROR` points.
 """
 
 import argparse
@@ -47,8 +48,8 @@ This page shows how much the released weights help on other data, beside trainin
 
 In every case, {model} is trained at {size}x{size} pixels with AdamW for {steps} steps of {batch} images. Only the start
 differs: random weights, or `weights="cifar10"` under a new classifier. Top-1 is measured on up to {tested} test images.
-It is the mean over seeds, with the range. Each seed draws new training images, batches and weights. It also draws new
-test images where the data have none of their own. Seeds are added until the error is below {error:.0f} points.
+It is the mean over seeds, with the range. Each seed draws new training images, batches and weights. Where the data have
+no test images of their own, it draws these too, and seeds are added until the error is below {error:.0f} points.
 Classes with fewer images contribute all of them. ± is 1.96 standard errors. The error covers the choice of test images
 and the seeds.
 
@@ -79,11 +80,15 @@ def main():
     if known["settings"] != settings:
         parser.error(f"{path} is of {known['settings']}: take another folder.")
     trainers = {}
+
+    def drawn(name):
+        return len({row["test_images"] for row in known["rows"] if row["data"] == name}) > 1
+
     for (name, data), seed in itertools.product((pair.split("=", 1) for pair in options.data), range(MOST_SEEDS)):
         wanted = [
             {"data": name, "images_per_class": shots, "start": start, "seed": seed}
             for shots, start in itertools.product(SHOTS, STARTS)
-            if seed < options.seeds or _difference(known["rows"], name, shots)[1] > ERROR
+            if seed < options.seeds or (drawn(name) and _difference(known["rows"], name, shots)[1] > ERROR)
         ]
         missing = [row for row in wanted if not any(row.items() <= done.items() for done in known["rows"])]
         if not missing:
