@@ -71,7 +71,8 @@ def sparsity(model: keras.Model) -> float:
 
     Example:
 
-    >>> keras_lightnets.optimization.sparsity(keras_lightnets.MicroNetM0(weights="cifar10", input_shape=(48, 48, 3)))
+    >>> model = keras_lightnets.MicroNetM0(weights="cifar10", input_shape=(48, 48, 3))
+    >>> round(keras_lightnets.optimization.sparsity(model), 3)
     0.0
     """
     chosen = prunable(model)
