@@ -8,7 +8,7 @@ import keras
 # Keras 3.15 exports none of these: its public modules were searched for the very classes.
 from keras.src.applications.convnext import LayerScale as LayerScale  # keras.applications has only networks
 from keras.src.applications.convnext import StochasticDepth as StochasticDepth  # keras.applications has only networks
-from keras.src.applications.inception_resnet_v2 import CustomScaleLayer as CustomScaleLayer  # likewise
+from keras.src.applications.inception_resnet_v2 import CustomScaleLayer as CustomScaleLayer  # only networks are public
 from keras.src.models.functional import Functional  # keras.Model includes subclassed models, which have no graph
 from keras.src.ops import core as core_operations  # noqa: F401  # keras.ops has functions, not the classes in a graph
 from keras.src.ops import math as math_operations  # noqa: F401  # keras.ops has functions only, as for core
