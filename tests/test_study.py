@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from tools import generate_study, generate_transfer
+from tools import generate_scaling, generate_study, generate_transfer
 
 
 def network(name, top1, madds, error=0.5):
@@ -100,3 +100,15 @@ def test_the_pages_are_of_finished_runs():
     manifest = json.loads((generate_study.PAGE.parents[1] / "saved_models" / "manifest.json").read_text())
     text = generate_study.PAGE.read_text()
     assert [name for name in manifest if f"| {name} |" not in text] == []
+
+
+def test_the_smallest_network_that_is_as_accurate_answers():
+    def row(name, family, top1, cost):
+        return {"name": name, "family": family, "top1": top1, "params": cost, "madds": cost, "latency_ms": cost}
+
+    sizes = [("ReXNet-alpha=1.0", 78.0, 3.0), ("ReXNet-alpha=0.9", 77.0, 2.0), ("ReXNet-alpha=0.6", 74.0, 1.0)]
+    ours = [row(name, "rexnet", top1, cost) for name, top1, cost in sizes]
+    rivals = [row(f"keras:EfficientNetB{n}", "efficientnet", 76.5 + 2 * n, 4.0 + n) for n in range(2)]
+    first, second = generate_scaling.answers([*ours, *reversed(rivals)])
+    assert first.startswith("EfficientNetB0: ReXNet 0.9 (+0.5 points) takes 0.50 of the parameters, ")
+    assert second.startswith("EfficientNetB1: none. ReXNet 1.0 is 0.5 points below it and takes 0.60 of the parameters")
