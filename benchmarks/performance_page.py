@@ -50,9 +50,9 @@ latency above, the column "/ ReLU6 twin" is this upper bound.
   The network with the best form of every layer took 0.99 times the time of the default in M1, and 1.01 in M2. So the
   fuser does not choose by timing. In M3 each Dynamic Shift-Max follows a depthwise convolution, where these forms do
   not exist. The average could be taken before the depthwise convolution, but the map there is as large or larger.
-* ShuffleNet, inference. The twin without shuffles is at most a tenth faster. What is left is the convolution in groups, which runs
-  at a third of the rate of a dense one. The 20 or 40 outputs of a group fill the 16 lanes of a register badly. It would
-  need an engine that computes several groups side by side.
+* ShuffleNet, inference. The twin without shuffles is at most a tenth faster. What is left is the convolution in groups,
+  which runs at a third of the rate of a dense one. The 20 or 40 outputs of a group fill the 16 lanes of a register
+  badly. It would need an engine that computes several groups side by side.
 * ReXNet, inference. SiLU is two operators, LOGISTIC and MUL, and no single exact one exists. With ReLU6 instead, the
   network takes a sixth less time. The engine would need SiLU as an activation of its convolutions.
 * Int8 is for size and for accelerators. On the processor of the table, only ReXNet is a little faster in int8. An Intel

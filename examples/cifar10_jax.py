@@ -96,12 +96,11 @@ def main(arguments=None):
     parser.add_argument("--model", default="MicroNetM0", help="a name from `keras-lightnets list`")
     parser.add_argument("--output", required=True, help="folder to write")
     parser.add_argument("--images", help="file .npz of x_train, y_train, x_test and y_test (default: Keras' download)")
-    parser.add_argument("--recipe", default="cifar10_gpu", help="a name from `keras-lightnets recipes`, of AdamW")
     for name in ("size", "epochs", "batch_size", "seed"):
         parser.add_argument(f"--{name.replace('_', '-')}", type=int, help="instead of the recipe's")
     given = {name: value for name, value in vars(parser.parse_args(arguments)).items() if value is not None}
-    recipe, file = given.pop("recipe"), given.pop("images", None)
-    config = load_recipe(recipe, **given)
+    file = given.pop("images", None)
+    config = load_recipe("cifar10_gpu", **given)
     keras.utils.set_random_seed(config.seed)
     shape = {"input_shape": (config.size, config.size, 3), "classes": CLASSES}
     model = config.record.builder(**config.record.kwargs, **shape, weights=None, classifier_activation=None)
@@ -110,6 +109,8 @@ def main(arguments=None):
     parts = [np.load(file)[name] for name in names] if file else sum(keras.datasets.cifar10.load_data(), ())
     x_train, y_train, x_test, y_test = (jnp.asarray(array if array.ndim == 4 else array.ravel()) for array in parts)
     steps = len(x_train) // config.batch_size
+    if not steps:
+        raise UserError(f"{len(x_train)} images fill no batch of {config.batch_size}: pass a smaller --batch-size.")
     warm_up = round(config.warmup_epochs * steps)
     left, peak = max(config.epochs * steps - warm_up, 1), config.peak_rate
     rate = keras.optimizers.schedules.CosineDecay(peak / 10, left, 0.0, "rate", peak, warm_up)
@@ -145,5 +146,5 @@ def main(arguments=None):
 if __name__ == "__main__":
     try:
         main()
-    except (UserError, OSError, KeyError) as error:
+    except (UserError, OSError, KeyError, ValueError, FloatingPointError) as error:
         sys.exit(f"Error: {error}")

@@ -57,6 +57,7 @@ def test_a_run_is_killed_goes_on_and_is_finished_by_train(tmp_path):
     [
         (("--model", "MicroNetM9"), "Error: There is no model 'MicroNetM9'"),
         (("--images", "none.npz"), "Error: [Errno 2] No such file or directory: 'none.npz'"),
+        (("--images", __file__), "Error: This file contains pickled (object) data."),
     ],
 )
 def test_bad_input_is_one_line(options, message, tmp_path):

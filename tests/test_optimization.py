@@ -242,6 +242,11 @@ def test_quantize_aware_refuses(name):
     assert "\n" not in str(caught.value)
 
 
+def test_layers_of_a_pruned_model_are_measured():
+    rows = optimization.layer_errors(_pruned(), _images(16))
+    assert all(row["error"] >= 0 for row in rows) and rows[0]["error"] > 0
+
+
 def test_exports_that_are_refused(network, trained, tmp_path):
     path, images = tmp_path / "model.tflite", _images()
     cases = (

@@ -63,7 +63,7 @@ def test_the_order_on_the_way():
         )
     ]
     course = generate_study._course(rows)
-    assert course["moved"] == "1 from epoch 10 to 60" and course["pairs"] == 3
+    assert course["moved"] == "1 from 10 to 60" and course["pairs"] == 3
     assert course["course"].splitlines()[2:] == [
         "| ReXNet | 70.00 (1) | 85.00 (1) |",
         "| MobileNetV2-alpha=0.35 | 55.00 (3) | 80.00 (2) |",

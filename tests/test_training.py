@@ -173,6 +173,8 @@ def test_train(trained):
     manifest.unlink()
     assert CliRunner().invoke(app, later).exit_code == 0
     assert json.loads(manifest.read_text()) == entries
+    refused = CliRunner().invoke(app, [*later, "--optimized", str(output)])
+    assert "first is released already. Remove it first, or leave" in str(refused.exception)
     other = [*arguments, "--output", str(output.parent / "other"), "--seed", "1", "--release", str(released)]
     refused = CliRunner().invoke(app, other)
     assert "already, in first, and the name would mean both" in str(refused.exception)
@@ -189,7 +191,11 @@ def test_release_with_another_int8_file(trained, photos, tmp_path):
         release(run, tmp_path / "released", str(photos), other)
     other.mkdir()
     shutil.copy(run / "model_int8.tflite", other)
-    options = {"method": "qat", "epochs": 3, "steps": None, "batch_size": 16, "learning_rate": 1e-4}
+    options = {"method": "prune", "epochs": 3, "steps": 9, "batch_size": 16, "learning_rate": 1e-4}
+    (other / "report.json").write_text(json.dumps({"options": options}))
+    with pytest.raises(UserError, match="is of `optimize --method prune`: give the output of `--method qat`"):
+        release(run, tmp_path / "released", str(photos), other)
+    options["method"] = "qat"
     (other / "report.json").write_text(json.dumps({"options": options}))
     with pytest.raises(UserError, match="release the run without it"):
         release(run, tmp_path / "released", str(photos), other)
@@ -202,7 +208,7 @@ def test_release_with_another_int8_file(trained, photos, tmp_path):
     assert report["released"]["int8"] == options and report["exports"][1]["accuracy"] == own
     assert report["exports"][1]["path"] == "model_int8.tflite"
     card = (released / "model_card.md").read_text()
-    assert "trained on with its rounding in place: `optimize --method qat`, 3 epochs at 0.0001." in card
+    assert "trained on with its rounding in place: `optimize --method qat`, 3 epochs of 9 steps at 0.0001." in card
     shutil.copy(shipped.FOLDER / "MicroNetM0" / "model_int8.tflite", other)
     with pytest.raises(UserError, match="is of another network, size or classes than the run"):
         release(run, tmp_path / "others", str(photos), other)

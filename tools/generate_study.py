@@ -38,7 +38,8 @@ CLAIMS = (
 TEMPLATE = """# The papers' headline, on small images
 
 The budget of this page is {epochs} epochs on {train} images at {size}x{size} pixels.
-There are {pairs} pairs of networks. So many changed places: {moved}. See [the order on the way](#the-order-on-the-way).
+Of {pairs} pairs, so many changed their order between epochs: {moved}.
+See [the order on the way](#the-order-on-the-way).
 
 The papers claim that their networks are better than others of equal cost, on ImageNet at 224x224. This page tests the
 claims on {classes} classes of small images, under one recipe and one budget. Its figures hold for this scale only:
@@ -169,7 +170,7 @@ def _course(rows):
         sum(order[last].index(a) > order[last].index(b) for a, b in itertools.combinations(order[before], 2))
         for before, last in itertools.pairwise(columns)
     ]
-    moved = [f"{n} from epoch {a} to {b}" for n, (a, b) in zip(swaps, itertools.pairwise(epochs), strict=True)]
+    moved = [f"{n} from {a} to {b}" for n, (a, b) in zip(swaps, itertools.pairwise(epochs), strict=True)]
     return {"course": "\n".join(lines), "moved": ", ".join(moved), "pairs": math.comb(len(rows), 2)}
 
 

@@ -65,9 +65,9 @@ def quantize_aware(model: keras.Model, representative_data: Any = None) -> keras
     """Returns a model that computes as the int8 file of `model` will, for training and export.
 
     The result is the fused graph of the model, with batch normalisation folded. A `FakeQuantize` follows every operator
-    that rounds in the file, and weights are rounded in every layer that has some. Compile and `fit` it as any model, at
-    a tenth of the earlier learning rate. Then `export.to_tflite(..., quantization="int8")` writes the learned ranges
-    into the file.
+    that rounds in the file, and weights are rounded in every layer that has some. Compile and `fit` it as any model. A
+    classifier learns more from the scores of `model`, at 1e-3, than from labels. Then
+    `export.to_tflite(..., quantization="int8")` writes the learned ranges into the file.
 
     Args:
         model: a trained functional `keras.Model`, channels last. It is not changed.
@@ -87,7 +87,7 @@ def quantize_aware(model: keras.Model, representative_data: Any = None) -> keras
 
     >>> model = keras_lightnets.MicroNetM0(weights=None, input_shape=(64, 64, 3), classes=10)
     >>> aware = keras_lightnets.optimization.quantize_aware(model)
-    >>> aware.compile("adam", "sparse_categorical_crossentropy")  # and aware.fit(...)
+    >>> aware.compile(keras.optimizers.Adam(1e-3), "categorical_crossentropy")  # and aware.fit(images, scores)
     """
     is_detector = isinstance(model, Detector)
     model = image_model(model)

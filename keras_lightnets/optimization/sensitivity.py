@@ -10,7 +10,7 @@ from keras_lightnets.export.checks import image_model
 from keras_lightnets.export.fusing import fuse
 from keras_lightnets.export.images import check_data
 from keras_lightnets.layers.quantized import FakeQuantize, QuantizedWeights
-from keras_lightnets.optimization.checks import check_dense, check_float
+from keras_lightnets.optimization.checks import check_float
 from keras_lightnets.optimization.placement import place
 
 _BATCH = 64
@@ -34,7 +34,8 @@ def layer_errors(
         class stays.
 
     Raises:
-        UserError: as `quantize_aware`.
+        UserError: if the model is not functional or quantisation-aware already, a layer has weights that no rule
+            covers, or the data do not fit the model.
 
     Example:
 
@@ -42,7 +43,6 @@ def layer_errors(
     """
     model = image_model(model)
     check_float(model)
-    check_dense(model)
     images = check_data(model, representative_data)
     fused = fuse(model)
     aware = place(fused, images)

@@ -9,12 +9,13 @@ def released_card(report, identity):
     size = options["size"]
     arguments = {**identity["arguments"], "weights": data, "input_shape": (size, size, 3)}
     trained = weights.get("int8")
-    aware = (
-        f"\nThe int8 file was trained on with its rounding in place: `optimize --method {trained['method']}`, "
-        f"{trained['epochs']} epochs at {trained['learning_rate']}.\n"
-        if trained
-        else ""
-    )
+    aware = ""
+    if trained:
+        steps = f" of {trained['steps']} steps" if trained["steps"] else ""
+        aware = (
+            f"\nThe int8 file was trained on with its rounding in place: `optimize --method {trained['method']}`, "
+            f"{trained['epochs']} epochs{steps} at {trained['learning_rate']}.\n"
+        )
     call = f"{identity['builder']}({', '.join(f'{name}={value!r}' for name, value in arguments.items())})"
     return f"""{beginning(report, data)}
 **Training:** {len(report["history"])} epochs, {options["batch_size"]} images a step, {options["optimizer"]} at

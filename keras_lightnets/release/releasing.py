@@ -13,6 +13,7 @@ from keras_lightnets.errors import UserError
 from keras_lightnets.evaluation.evaluating import open_known
 from keras_lightnets.evaluation.measures import predict_source, summarize
 from keras_lightnets.evaluation.opening import load_keras
+from keras_lightnets.export.interpreter import TFLiteModel, latencies
 from keras_lightnets.export.metadata import metadata_of
 from keras_lightnets.export.verification import verify
 from keras_lightnets.files import read_json, reading, replacing, write_json
@@ -102,8 +103,8 @@ def release(
 
     Raises:
         UserError: if the run is not finished, the name or the network is released already, an export is missing, or the
-            accuracy in float16 is lower by more than 0.01. If the optimized file is of another network, or no better
-            than the run's own.
+            accuracy in float16 is lower by more than 0.01. If the optimized file is of another network or method, or no
+            better than the run's own.
 
     Example:
 
@@ -120,6 +121,8 @@ def release(
             raise UserError(f"{run} has no {name}: {report['failed_exports'].get(name, 'the export failed')}")
     config = make_config({**report["options"], "data": data, "output": str(run)})
     check_name(config, folder)
+    if optimized is not None:
+        _training(Path(optimized))
     target = released_path(run, folder)
     folder.mkdir(parents=True, exist_ok=True)
     if not target.exists():
@@ -158,6 +161,10 @@ def _write(target, run, report, config, optimized):
         exports[_INT8] = {**better, "path": _INT8}
         report["released"]["int8"] = _training(Path(optimized))
     report["exports"] = list(exports.values())
+    # Times of one moment: the files may be of different days.
+    times = latencies([TFLiteModel(target / export["path"]) for export in report["exports"]])
+    for export, milliseconds in zip(report["exports"], times, strict=True):
+        export["latency_ms"] = milliseconds
     if "recommended" in report:
         report["recommended"]["path"] = recommended(report["exports"], "accuracy")
     write_json(target / "report.json", report)
@@ -166,8 +173,6 @@ def _write(target, run, report, config, optimized):
 
 def _optimized(path, own, model, config):
     """Returns the `Report` of an int8 file, as a dict, on the images that the run's own was measured on."""
-    if not path.is_file():
-        raise UserError(f"{path} is missing: give the output of `optimize --method qat`.")
     if metadata_of(path) != metadata_of(own):
         raise UserError(f"{path} is of another network, size or classes than the run. Give what was made of the run.")
     source = open_data(config.data, config.seed, config.holdout).splits["test"]
@@ -176,9 +181,17 @@ def _optimized(path, own, model, config):
 
 
 def _training(optimized):
-    """Returns how the int8 file of a folder of `optimize` was trained."""
-    options = read_json(optimized / "report.json", "Run `optimize` again.")["options"]
-    return {name: options[name] for name in ("method", "epochs", "steps", "batch_size", "learning_rate")}
+    """Returns how the int8 file in a folder of `optimize` was trained. Raises a UserError if it was not."""
+    report, way_out = optimized / "report.json", "Run `optimize` again."
+    for path in (optimized / _INT8, report):
+        if not path.is_file():
+            raise UserError(f"{path} is missing: give the output of `optimize --method qat`.")
+    with reading(report, way_out):
+        options = read_json(report, way_out)["options"]
+        training = {name: options[name] for name in ("method", "epochs", "steps", "batch_size", "learning_rate")}
+    if (method := training["method"]) != "qat":
+        raise UserError(f"{optimized} is of `optimize --method {method}`: give the output of `--method qat`.")
+    return training
 
 
 def _entry(config, report):
@@ -211,8 +224,12 @@ def train_and_release(config, folder, console=None, optimized=None):
     target = released_path(config.output, folder)
     ended = finished_report(config.output, config.settings) is not None
     released = ended and target.exists() and target.name in _entries(folder)
+    if released and optimized is not None:
+        raise UserError(f"{target} is released already. Remove it first, or leave `optimized` out.")
     if not ended:
         check_name(config, folder)
+    if optimized is not None:
+        _training(Path(optimized))
     report = train(config, console)
     if report is not None and not released:
         release(config.output, folder, config.data, optimized)

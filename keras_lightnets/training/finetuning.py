@@ -9,7 +9,6 @@ from keras_lightnets.data.annotations import open_annotated
 from keras_lightnets.data.decoding import decode, decode_annotated
 from keras_lightnets.data.folder import read_folder
 from keras_lightnets.data.source import Data, arrays
-from keras_lightnets.evaluation.drawing import require_matplotlib
 from keras_lightnets.training import models
 from keras_lightnets.training.checkpoint import Checkpoint
 from keras_lightnets.training.config import Config
@@ -57,7 +56,6 @@ def finetune(options: Options, resume: bool = False, console: Console | None = N
     >>> report = finetune(Options("MicroNetM0", data="photos", output="out", size=64))
     >>> report["test_accuracy"]
     """
-    require_matplotlib("training curve")
     progress = Progress(console)
     if resume and finished_report(options.output, options.settings):
         report = read_report(options.output)
