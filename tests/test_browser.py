@@ -146,7 +146,13 @@ def test_page_in_chromium(tmp_path):
     with Exporter(kl.MicroNetM0(weights="cifar10", classes=10, input_shape=(32, 32, 3))) as exporter:
         for name, kind in (("model_float32.tflite", None), ("model_dynamic.tflite", "dynamic")):
             exporter.write(out / name, kind, about)
-    with subprocess.Popen([*COMMAND, str(out), "--port", "0"], stdout=subprocess.PIPE, text=True) as served:
+    with subprocess.Popen(
+        [*COMMAND, str(out), "--port", "0"],
+        stdout=subprocess.PIPE,
+        text=True,
+        # Tests started in the background ignore the signal, and so would this process.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    ) as served:
         try:
             address = served.stdout.readline().split()[1]
             for name in ("model_float32.tflite", "model_dynamic.tflite"):
