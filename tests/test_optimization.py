@@ -204,7 +204,8 @@ def _with_uncovered_layer():
 def _pruned():
     model = _network()
     for layer in model.layers:
-        layer.set_weights([np.where(np.abs(w) < np.median(np.abs(w)), 0, w) for w in layer.get_weights()])
+        weights = layer.get_weights()
+        layer.set_weights([np.where((w.ndim > 1) & (np.abs(w) < np.median(np.abs(w))), 0, w) for w in weights])
     return model
 
 
