@@ -122,7 +122,9 @@ def _model(chance):
 
 @pytest.mark.filterwarnings("ignore:You are using a softmax over axis")
 @pytest.mark.parametrize(
-    "seed", [*range(30), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(30, 1000))]
+    # 389 has zeros at both ends of an even window.
+    "seed",
+    [*range(30), 389, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(30, 1000) if seed != 389)],
 )
 def test_random_graphs_keep_their_numbers(seed):
     keras.utils.set_random_seed(seed)

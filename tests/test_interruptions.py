@@ -247,16 +247,18 @@ def test_an_interruption_that_a_library_took_for_an_error_is_one(scope):
 def test_an_interruption_waits_for_the_end_of_c_code():
     # Another handler may be there, where the tests run side by side.
     before, done = signal.signal(signal.SIGINT, signal.default_int_handler), []
-    with pytest.raises(KeyboardInterrupt), quiet(), quiet():
-        os.kill(os.getpid(), signal.SIGINT)
-        done.append("first")
-    after = signal.signal(signal.SIGINT, before)
-    assert done == ["first"] and after is signal.default_int_handler
-    with pytest.raises(KeyboardInterrupt), quiet():
-        for count in range(5):
+    try:
+        with pytest.raises(KeyboardInterrupt), quiet(), quiet():
             os.kill(os.getpid(), signal.SIGINT)
-            done.append(count)
-    assert done == ["first", 0]
+            done.append("first")
+        assert done == ["first"] and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        with pytest.raises(KeyboardInterrupt), quiet():
+            for count in range(5):
+                os.kill(os.getpid(), signal.SIGINT)
+                done.append(count)
+        assert done == ["first", 0]
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_what_is_said_of_an_interruption_stays():

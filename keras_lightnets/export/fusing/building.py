@@ -152,7 +152,8 @@ class Builder:
         if not np.any(node.padding):
             return tensor, "valid"
         ends = tuple((rate * (side // 2),) * 2 for side, rate in zip(window, node.dilation, strict=True))
-        if node.strides == (1, 1) and node.padding == ends:
+        # "same" pads an even side at one end more than at the other.
+        if node.strides == (1, 1) and node.padding == ends and all(side % 2 for side in window):
             return tensor, "same"
         return keras.layers.ZeroPadding2D(node.padding, name=self._name(f"{node.name}_pad"))(tensor), "valid"
 
