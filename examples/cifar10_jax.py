@@ -2,9 +2,9 @@
 
     KERAS_BACKEND=jax python examples/cifar10_jax.py --model MicroNetM0 --output runs/m0
 
-The settings are those of the recipe cifar10_gpu. The run saves at the end of every epoch, and the same command goes on
-from there. The folder gets `model.weights.h5`, which the builder takes as `weights=`. TensorFlow is never imported.
-It is also the folder of a run whose epochs are done: `train` with the same settings measures, exports and releases it:
+The settings are those of the recipe cifar10_gpu. The same command goes on after the last epoch that was saved. The
+folder gets `model.weights.h5`, which the builder takes as `weights=`. TensorFlow is never imported. `train` with the
+same settings takes the folder for its own run, and measures, exports and releases it:
 
     keras-lightnets train --recipe cifar10_gpu --data tfds:cifar10 --model MicroNetM0 --output runs/m0
 """
