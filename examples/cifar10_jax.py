@@ -99,8 +99,7 @@ def main(arguments=None):
     for name in ("size", "epochs", "batch_size", "seed"):
         parser.add_argument(f"--{name.replace('_', '-')}", type=int, help="instead of the recipe's")
     given = {name: value for name, value in vars(parser.parse_args(arguments)).items() if value is not None}
-    file = given.pop("images", None)
-    config = load_recipe("cifar10_gpu", **given)
+    file, config = given.pop("images", None), load_recipe("cifar10_gpu", **given)
     keras.utils.set_random_seed(config.seed)
     shape = {"input_shape": (config.size, config.size, 3), "classes": CLASSES}
     model = config.record.builder(**config.record.kwargs, **shape, weights=None, classifier_activation=None)
