@@ -46,10 +46,11 @@ latency above, the column "/ ReLU6 twin" is this upper bound.
   rest of M0 is the classifier: its 3.5 MB are read for every image. The small file has it in int8.
 * MicroNet, other forms. Two other forms of Dynamic Shift-Max were timed, one layer at a time, in all layers of M1 and
   the five largest of M2. In one, a second convolution gives the shifted channels. In the other, each piece is one
-  product with a kernel made for the image. Copies of the same file differed by up to 9 %, and no form differed by more.
-  The network with the best form of every layer took 0.99 times the time of the default in M1, and 1.01 in M2. So the
-  fuser does not choose by timing. In M3 each Dynamic Shift-Max follows a depthwise convolution, where these forms do
-  not exist. The average could be taken before the depthwise convolution, but the map there is as large or larger.
+  product with a kernel made for the image. Copies of the same file took 0.90 to 1.09 times the time of the default. The
+  fastest form took 0.89. The network with the best form of every layer took 0.99 times the time of the default in M1,
+  and 1.01 in M2. So the fuser does not choose by timing. In M3 each Dynamic Shift-Max follows a depthwise convolution,
+  where these forms do not exist. The average could be taken before the depthwise convolution, but the map there is as
+  large or larger.
 * ShuffleNet, inference. The twin without shuffles is at most a tenth faster. What is left is the convolution in groups,
   which runs at a third of the rate of a dense one. The 20 or 40 outputs of a group fill the 16 lanes of a register
   badly. It would need an engine that computes several groups side by side.
