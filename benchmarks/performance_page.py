@@ -46,18 +46,17 @@ latency above, the column "/ ReLU6 twin" is this upper bound.
   rest of M0 is the classifier: its 3.5 MB are read for every image. The small file has it in int8.
 * MicroNet, other forms. Two other forms of Dynamic Shift-Max were timed, one layer at a time, in all layers of M1 and
   the five largest of M2. In one, a second convolution gives the shifted channels. In the other, each piece is one
-  product with a kernel made for the image. Copies of the same file took 0.90 to 1.09 times the time of the default. The
-  fastest form took 0.89. The network with the best form of every layer took 0.99 times the time of the default in M1,
-  and 1.01 in M2. So the fuser does not choose by timing. In M3 each Dynamic Shift-Max follows a depthwise convolution,
-  where these forms do not exist. The average could be taken before the depthwise convolution, but the map there is as
-  large or larger.
+  product with a kernel made for the image. No form was faster by more than copies of
+  the same file differed. So the fuser does not choose by timing. In M3 each Dynamic Shift-Max follows a depthwise
+  convolution, where these forms do not exist. The average could be taken before the depthwise convolution, but the map
+  there is as large or larger.
 * ShuffleNet, inference. The twin without shuffles is at most a tenth faster. What is left is the convolution in groups,
   which runs at a third of the rate of a dense one. The 20 or 40 outputs of a group fill the 16 lanes of a register
   badly. It would need an engine that computes several groups side by side.
 * ReXNet, inference. SiLU is two operators, LOGISTIC and MUL, and no single exact one exists. With ReLU6 instead, the
   network takes a sixth less time. The engine would need SiLU as an activation of its convolutions.
 * Int8 is for size and for accelerators. On the processor of the table, only ReXNet is a little faster in int8. An Intel
-  Xeon ran ShuffleNet in 0.60 and ReXNet in 0.48 times their float32 time. MicroNet was faster in float32 there, too.
+  Xeon ran ShuffleNet and ReXNet much faster in int8, and MicroNet faster in float32.
 * MicroNet, training. The operators of M0 are too small to be split over cores. The baseline gains 1.4 times from a
   second core, so the ratio is larger on one core. Two forms that could use the second core were tried, and neither is
   faster: the table "Two cores for a training step" above. Whole operators side by side have one thread each.

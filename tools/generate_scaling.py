@@ -19,7 +19,7 @@ THEIRS = "keras:EfficientNetB[0-4]"
 COSTS = {"params": "parameters", "madds": "multiply-adds", "latency_ms": "latency"}
 TEMPLATE = """# ReXNet beside EfficientNet
 
-The ReXNet paper claims that its networks beat EfficientNet at equal cost, from B0 to B4. This page puts the published
+The ReXNet paper claims that its networks beat EfficientNet at equal cost. This page puts the published
 accuracies beside the costs that this package counts and measures.
 
 {table}
