@@ -76,8 +76,18 @@ def test_fake_quantize_rounds_to_the_steps_of_its_range():
     assert float(layer(np.array([0.0], "float32"))[0]) == 0.0
     layer(3 * x, training=True)
     np.testing.assert_allclose(layer.maximum, 0.99 * 2.002 + 0.01 * 6.006, rtol=1e-5)
-    with pytest.raises(ValueError, match="must enclose zero"):
-        optimization.FakeQuantize((0.5, 1.0))
+    for pair in ({"limits": (0.5, 1.0)}, {"bounds": (-2.0, -1.0)}):
+        with pytest.raises(ValueError, match=f"`{next(iter(pair))}` must enclose zero"):
+            optimization.FakeQuantize(**pair)
+
+
+def test_a_learned_range_stays_within_its_bounds():
+    layer = optimization.FakeQuantize(bounds=(-0.5, 6.5))
+    layer(np.array([-9.0, 9.0], "float32"), training=True)
+    assert [float(layer.minimum), float(layer.maximum)] == [-0.5, 6.5]
+    again = optimization.FakeQuantize.from_config(layer.get_config())
+    again(np.array([-0.25, 9.0], "float32"), training=True)
+    np.testing.assert_allclose([again.minimum, again.maximum], [-0.25 * 1.001, 6.5], rtol=1e-6)
 
 
 def test_the_range_of_dead_units_does_not_vanish():
@@ -174,6 +184,30 @@ def test_integer_files(network, tmp_path, name):
         outputs = [kind for tensor, kind in types.items() if "/pointwise" in tensor]
         assert "float32" in outputs
     assert report.max_abs_diff < (1e-3 if inside == "int16" else 0.05)
+
+
+def _stem():
+    """The factorised stem of MicroNet, one of its channels far above what its ReLU6 lets pass."""
+    inputs = keras.Input((SIZE, SIZE, 3))
+    x = keras.layers.Conv2D(4, (3, 1), padding="same", name="vertical")(inputs)
+    x = keras.layers.DepthwiseConv2D((1, 3), padding="same", depth_multiplier=2, name="horizontal")(x)
+    model = keras.Model(inputs, keras.layers.ReLU(6.0, name="clamped")(x), name="stem")
+    random = np.random.default_rng(0)
+    kernel, multiplier = (random.uniform(-0.3, 0.3, weight.shape) for weight in model.get_weights()[::2])
+    model.set_weights([kernel, random.uniform(-0.5, 0.5, 4), multiplier, np.append(30.0, np.ones(7))])
+    return model
+
+
+def test_what_a_relu6_cuts_off_takes_no_steps(tmp_path):
+    """At the border the stem has another bias, so that its ReLU6 is no part of the convolution."""
+    model, images = _stem(), _images()
+    step = 7.0 / 255
+    report = to_tflite(model, tmp_path / "model.tflite", "int8", images, preprocessing=None)
+    assert report.max_abs_diff < 1.5 * step
+    aware = optimization.quantize_aware(model, images)
+    assert np.abs(aware(images) - model(images)).max() < 1.5 * step
+    report = to_tflite(aware, tmp_path / "aware.tflite", "int8", samples=images, preprocessing=None)
+    assert report.max_abs_diff < 1.5 * step
 
 
 @pytest.mark.slow

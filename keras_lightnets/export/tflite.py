@@ -36,6 +36,7 @@ from keras_lightnets.export.images import check_data, random_samples, raw_pixels
 from keras_lightnets.export.interpreter import vouch_for
 from keras_lightnets.export.judging import check_detections, check_file, check_fused
 from keras_lightnets.export.metadata import anchors_in, with_raw_pixels
+from keras_lightnets.export.narrowing import with_narrow_ranges
 from keras_lightnets.export.outliers import without_outliers
 from keras_lightnets.export.pixels import AUTO, find_preprocessing, recorded, with_pixels
 from keras_lightnets.export.task_metadata import task_of, task_tables
@@ -271,6 +272,8 @@ class Exporter:
             content = self._float(graph, "float")
         else:
             content = convert(self._traced(graph, "float"), quantization)
+        if quantization == "int8" and not self._aware:
+            content = with_narrow_ranges(content)
         check_content(content, quantization, self.model.name)
         return content
 

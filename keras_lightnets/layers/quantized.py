@@ -29,6 +29,8 @@ class FakeQuantize(keras.layers.Layer):
     Args:
         limits: pair of floats, the range of a probability or another function of its own. Training passes it as it is.
             Defaults to None: the range is learned.
+        bounds: pair of floats, beyond which what follows tells no values apart. The learned range stays within.
+            Defaults to None.
         **kwargs: arguments of `keras.layers.Layer`.
 
     Input shape:
@@ -38,7 +40,7 @@ class FakeQuantize(keras.layers.Layer):
         The input shape. Called with `step=True`, a scalar, the distance of two of the values.
 
     Raises:
-        ValueError: if `limits` do not enclose zero.
+        ValueError: if `limits` or `bounds` do not enclose zero.
 
     Reference:
         Jacob et al., Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference,
@@ -50,11 +52,13 @@ class FakeQuantize(keras.layers.Layer):
     array([  1., 255.], dtype=float32)
     """
 
-    def __init__(self, limits=None, **kwargs):
+    def __init__(self, limits=None, bounds=None, **kwargs):
         super().__init__(**kwargs)
-        if limits is not None and not limits[0] <= 0 <= limits[1]:
-            raise ValueError(f"`limits` must enclose zero, which int8 stores exactly. Received: limits={limits}")
+        for name, pair in (("limits", limits), ("bounds", bounds)):
+            if pair is not None and not pair[0] <= 0 <= pair[1]:
+                raise ValueError(f"`{name}` must enclose zero, which int8 stores exactly. Received: {name}={pair}")
         self.limits = None if limits is None else tuple(limits)
+        self.bounds = None if bounds is None else tuple(bounds)
 
     def build(self, input_shape):
         """Creates the range."""
@@ -86,6 +90,7 @@ class FakeQuantize(keras.layers.Layer):
         for variable, extreme in ((self.minimum, ops.min), (self.maximum, ops.max)):
             # Zero, the value of padding and of dead units, must be among those that int8 has.
             value = _MARGIN * ops.cast(extreme(ops.append(extreme(inputs), 0.0)), variable.dtype)
+            value = value if self.bounds is None else ops.clip(value, *self.bounds)
             variable.assign(ops.where(seen, _MOMENTUM * variable + (1 - _MOMENTUM) * value, value))
         self.maximum.assign(ops.maximum(self.maximum, self.minimum + _LEAST_RANGE))
 
@@ -95,7 +100,7 @@ class FakeQuantize(keras.layers.Layer):
 
     def get_config(self):
         """Returns the arguments."""
-        return {**super().get_config(), "limits": self.limits}
+        return {**super().get_config(), "limits": self.limits, "bounds": self.bounds}
 
 
 @keras.saving.register_keras_serializable(package="keras_lightnets")

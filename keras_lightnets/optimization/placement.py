@@ -15,6 +15,7 @@ from keras_lightnets.export.checks import image_model
 from keras_lightnets.export.fusing import fuse
 from keras_lightnets.export.fusing.copying import copy_of, float32_layers, is_copied
 from keras_lightnets.export.images import check_data
+from keras_lightnets.export.narrowing import bounds_before
 from keras_lightnets.layers import inference as fused
 from keras_lightnets.layers.quantized import Coefficients, FakeQuantize, QuantizedWeights
 from keras_lightnets.optimization.checks import check_dense, check_float
@@ -143,12 +144,24 @@ class _Placement:
         if is_clamped or is_joined:
             return outputs
         names = [layer.name, *(f"{layer.name}_{position}" for position in range(1, len(outputs)))]
-        return [self._rounded(tensor, name, limits) for tensor, name in zip(outputs, names, strict=True)]
+        bounds = self._bounds(call) if only_reader is fused.ColumnBias else None
+        return [self._rounded(tensor, name, limits, bounds) for tensor, name in zip(outputs, names, strict=True)]
 
-    def _rounded(self, tensor, name, limits=None):
+    def _bounds(self, call):
+        """What a sum by columns and the ReLU6 behind it leave of the values of a convolution, or None."""
+        (bias,) = self._readers[id(call.outputs[0])]
+        activations = self._readers.get(id(bias.output), ())
+        if type(call.operation) not in _CONVOLUTIONS or len(activations) != 1:
+            return None
+        clamp, ends = activations[0], ("max_value", "negative_slope", "threshold")
+        if type(clamp) is not keras.layers.ReLU or [getattr(clamp, end) for end in ends] != [6, 0, 0]:
+            return None
+        return bounds_before(*bias.get_weights())
+
+    def _rounded(self, tensor, name, limits=None, bounds=None):
         if not keras.backend.is_float_dtype(tensor.dtype):
             return tensor
-        layer = FakeQuantize(limits, name=f"{name}_range")
+        layer = FakeQuantize(limits, bounds, name=f"{name}_range")
         outputs = layer(tensor)
         self._ranges[id(outputs)] = layer
         return outputs

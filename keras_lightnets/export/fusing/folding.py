@@ -114,6 +114,7 @@ def _merge_stems(graph):
     """A dense `k x 1` and a depthwise `1 x k` convolution of few channels become one `k x k` convolution.
 
     The second one pads with zeros what already holds the bias of the first, so that its bias differs near the border.
+    The convolution has the bias of the inside, and the sum by columns has no more than the differences.
     """
     for first in [node for node in graph.nodes if _is_vertical(node)]:
         second, width = _only_reader(graph, first), first.shape[2]
@@ -127,9 +128,10 @@ def _merge_stems(graph):
         borders = inside[columns] @ second.kernel[0, :, 0]
         padding = (first.padding[0], second.padding[1])
         strides = (first.strides[0], stride)
-        none = np.zeros(second.channels)
-        conv = Conv(first.inputs, second.name, second.shape, kernel, none, strides, padding, groups=1)
-        bias = ColumnBias([conv], f"{second.name}_bias", second.shape, second.bias + first.bias[of] * borders)
+        weight = second.kernel[0, :, 0].sum(axis=0)
+        common = second.bias + first.bias[of] * weight
+        conv = Conv(first.inputs, second.name, second.shape, kernel, common, strides, padding, groups=1)
+        bias = ColumnBias([conv], f"{second.name}_bias", second.shape, first.bias[of] * (borders - weight))
         graph.replace(first)
         graph.replace(second, conv, bias)
 
@@ -142,7 +144,8 @@ def _pack_stems(graph):
         last = _only_reader(graph, bias)
         if isinstance(last, Permute):
             # Pixels can be packed once the order of their channels is settled.
-            conv.kernel, bias.bias = conv.kernel[..., last.order], bias.bias[:, last.order]
+            conv.kernel, conv.bias = conv.kernel[..., last.order], conv.bias[last.order]
+            bias.bias = bias.bias[:, last.order]
             graph.replace(last)
             last = _only_reader(graph, bias)
         activated = _is_channelwise(last, keras.layers.ReLU)
