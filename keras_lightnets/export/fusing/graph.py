@@ -32,7 +32,8 @@ class Input(Node):
 class Conv(Node):
     """Convolution, depthwise too (`groups` then are the input channels), kernel `(h, w, channels / groups, filters)`.
 
-    `padding` is ((top, bottom), (left, right)), or "same" where TensorFlow's rule must decide.
+    `padding` is ((top, bottom), (left, right)), or "same" where TensorFlow's rule must decide. `sizes` says how large
+    the outputs of each channel are, from the batch normalisation that was folded last, if there was one.
     """
 
     kernel: np.ndarray
@@ -41,6 +42,7 @@ class Conv(Node):
     padding: tuple | str
     groups: int
     dilation: tuple = (1, 1)  # of depthwise ones only
+    sizes: np.ndarray | None = None
 
     @property
     def depthwise(self):
@@ -65,10 +67,11 @@ class Dense(Node):
 
 @dataclass(eq=False)
 class Affine(Node):
-    """`scale * x + offset` channel by channel: batch normalisation."""
+    """`scale * x + offset` channel by channel: batch normalisation, which knows how large its outputs are."""
 
     scale: np.ndarray
     offset: np.ndarray
+    sizes: np.ndarray | None = None
 
 
 @dataclass(eq=False)

@@ -27,6 +27,8 @@ from keras_lightnets.export.fusing.graph import (
 )
 from keras_lightnets.kernels.permutations import shift_permutation, shuffle_permutation
 
+# The largest of many normal numbers, in standard deviations.
+_DEVIATIONS = 3.0
 # Functions that treat every number alike, so that the order of the channels does not matter to them.
 _ELEMENTWISE = {
     activations.elu,
@@ -144,7 +146,7 @@ def _batch_normalization(layer, sources, name, shape):
     gamma = _array(layer.gamma) if layer.scale else np.ones_like(mean)
     beta = _array(layer.beta) if layer.center else np.zeros_like(mean)
     scale = gamma / np.sqrt(variance + layer.epsilon)
-    return Affine(sources, name, shape, scale, beta - scale * mean)
+    return Affine(sources, name, shape, scale, beta - scale * mean, np.abs(beta) + _DEVIATIONS * np.abs(gamma))
 
 
 def _normalization(layer, sources, name, shape):
