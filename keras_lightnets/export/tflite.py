@@ -49,6 +49,8 @@ from keras_lightnets.preprocessing import RAW, Preprocessing
 
 QUANTIZATIONS = (None, "float16", "dynamic", "int8")
 _KNOWN = (*QUANTIZATIONS, "int16x8")
+# The extremes of more images are so rare that they cost all others more steps than they are worth.
+_CALIBRATING = 64
 # What integer files can take and give, the usual one first.
 _ENDS = {"int8": ("uint8", "int8", "float32"), "int16x8": ("int16", "float32")}
 
@@ -89,8 +91,8 @@ def to_tflite(
         representative_data: images as the model takes them, which calibrate "int8" and "int16x8". Both require them
             unless the model comes from `quantize_aware`. Pass a float array `(n, height, width, channels)`, a data set
             or list of batches or of single images, with labels or without, or TFLite's own form, a function that
-            yields `[image]`. The first 256 images count. Calibration for "int8" ignores images whose activations in
-            any layer exceed eight times the median. Defaults to None.
+            yields `[image]`. The first 256 images count. For "int8", images whose activations in any layer exceed
+            eight times the median are ignored, and 64 of the others are used, evenly spaced. Defaults to None.
         samples: float array to compare on. Defaults to None: the representative data, else 8 random images.
         labels: of the samples, as in `verify`. Defaults to None.
         metadata: dict of JSON values to put into the file, such as "labels". `metadata["input"]` may say by "mean" and
@@ -198,7 +200,8 @@ class Exporter:
     @functools.cached_property
     def _typical(self):
         """The images for the ranges of int8."""
-        return without_outliers(self.fused, self._shown)
+        typical = without_outliers(self.fused, self._shown)
+        return typical[np.linspace(0, len(typical) - 1, min(len(typical), _CALIBRATING)).astype(int)]
 
     @property
     def _scales(self):

@@ -191,7 +191,7 @@ def _even_channels(graph):
     A factor on a channel costs nothing there, and int8 has one step for all channels. Floats do not mind.
 
     Source: cross-layer equalisation of Nagel et al., Data-Free Quantization Through Weight Equalization and Bias
-    Correction, ICCV 2019, with the sizes of the activations in the place of those of the kernels.
+    Correction, ICCV 2019. Here the activations decide, and not the weights.
     """
     for node in [node for node in graph.nodes if isinstance(node, Conv) and node.sizes is not None]:
         reader = _only_reader(graph, node)
