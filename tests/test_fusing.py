@@ -86,6 +86,24 @@ def test_wrong_border_or_duplicate_shows():
     assert fused_difference(fused, expected) > TOLERANCE
 
 
+def test_channels_before_a_depthwise_convolution_are_equally_large():
+    inputs = keras.Input((12, 10, 3))
+    convolved = keras.layers.Conv2D(8, 3, name="first")(inputs)
+    normalized = keras.layers.BatchNormalization(name="normalization")(convolved)
+    outputs = keras.layers.DepthwiseConv2D(3, name="second")(normalized)
+    model = keras.Model(inputs, keras.layers.GlobalAveragePooling2D()(outputs))
+    seed_weights(model, {})
+    images = seeded_images((8, 12, 10, 3))
+    values = keras.Model(inputs, convolved)(images).numpy()
+    mean, variance = values.mean((0, 1, 2)), values.var((0, 1, 2))
+    # One channel is silent. Its factor has a limit.
+    gamma, beta = [0.0, -1.0, 1.5, 2.0, 2.5, 4.0, 8.0, 9.0], [0.0, 0.1, 0.0, 0.0, -1.0, 0.0, 0.0, 3.0]
+    model.get_layer("normalization").set_weights([np.array(values) for values in (gamma, beta, mean, variance)])
+    fused = check_fused(model, predicted(model, 8))
+    largest = np.abs(keras.Model(fused.input, fused.get_layer("first").output)(images)).max((0, 1, 2))
+    assert largest.max() < 2 * np.sort(largest)[1] and largest.min() < 1e-3
+
+
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory):
     """MicroNet-M0 as float, small and int8 files, with their reports."""
