@@ -1,5 +1,7 @@
 """Ranges of int8 without what is lost behind them anyway: between a convolution and a ReLU6, with a sum between."""
 
+import collections
+
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
@@ -27,22 +29,21 @@ def with_narrow_ranges(content):
     """
     model = read_model(content)
     graph = model.subgraphs[0]
-    read = [position for operator in graph.operators for position in operator.inputs]
-    makers = {operator.outputs[0]: operator for operator in graph.operators if len(operator.outputs) == 1}
-    code = lambda operator: model.operatorCodes[operator.opcodeIndex].builtinCode  # noqa: E731
-    for add in graph.operators:
-        if code(add) != schema.BuiltinOperator.ADD:
+    codes = [model.operatorCodes[operator.opcodeIndex].builtinCode for operator in graph.operators]
+    convolved = {o.outputs[0] for o, code in zip(graph.operators, codes, strict=True) if code in _CONVOLUTIONS}
+    read = collections.Counter(position for operator in graph.operators for position in operator.inputs)
+    read.update(graph.outputs)
+    for operator, code in zip(graph.operators, codes, strict=True):
+        if code != schema.BuiltinOperator.ADD:
             continue
-        position, shifts = add.inputs
-        maker, data = makers.get(position), model.buffers[graph.tensors[shifts].buffer].data
-        clamps = add.builtinOptions.fusedActivationFunction == schema.ActivationFunctionType.RELU6
-        if not clamps or data is None or maker is None or code(maker) not in _CONVOLUTIONS:
-            continue
-        tensor, constant = graph.tensors[position], graph.tensors[shifts].quantization
-        if read.count(position) > 1 or position in graph.outputs or tensor.type != schema.TensorType.INT8:
-            continue
-        values = (np.asarray(data, "uint8").view("int8").astype("float64") - constant.zeroPoint[0]) * constant.scale[0]
-        _narrow(tensor.quantization, *bounds_before(values))
+        first, second = (graph.tensors[position] for position in operator.inputs)
+        shifts = model.buffers[second.buffer].data
+        clamps = operator.builtinOptions.fusedActivationFunction == schema.ActivationFunctionType.RELU6
+        alone = operator.inputs[0] in convolved and read[operator.inputs[0]] == 1
+        if clamps and alone and shifts is not None and first.type == second.type == schema.TensorType.INT8:
+            (step,), (zero,) = second.quantization.scale, second.quantization.zeroPoint
+            shifts = (np.asarray(shifts, "uint8").view("int8").astype("float64") - zero) * step
+            _narrow(first.quantization, *bounds_before(shifts))
     return write_model(model)
 
 
