@@ -14,7 +14,7 @@ import keras_lightnets as kl
 from keras_lightnets.applications.catalog import find_model
 from keras_lightnets.data.opening import open_data
 from keras_lightnets.evaluation.measures import predict_source, summarize
-from keras_lightnets.export.interpreter import TFLiteModel
+from keras_lightnets.export import verify
 from keras_lightnets.training.config import make_config
 from keras_lightnets.training.delivery import some_images
 from keras_lightnets.weights import list_weights
@@ -142,5 +142,5 @@ def test_the_accuracies_are_measured_again(name, images):
     assert measured["images"] == entry["images"] and measured["top1"] == pytest.approx(entry["top1"], abs=0.001)
     samples, labels = some_images(images.splits["test"], 10, config)
     for export in report["exports"]:
-        accuracy = np.mean(TFLiteModel(folder / export["path"]).predict(samples).argmax(-1) == labels)
-        assert accuracy == pytest.approx(export["accuracy"], abs=0.005), export["path"]
+        found = verify(folder / export["path"], model, samples, labels, export["quantization"])
+        assert found.accuracy == pytest.approx(export["accuracy"], abs=0.005), export["path"]
