@@ -129,8 +129,11 @@ def _set_integers(converter, quantization, images, io, float_outputs):
     converter.inference_output_type = tf.float32 if float_outputs else tf.as_dtype(io)
 
 
-def with_float_layers(content, keep_float, ends, images, io, float_outputs=False):
+def quantized(content, keep_float, ends, images, io, float_outputs=False):
     """Quantises a float file to int8, but for the operators of some layers.
+
+    The calibration of TensorFlow's converter reads inputs of operators after these ran. Where an operator writes its
+    output over its input, as sums and products do, the range of the input then includes that of the output.
 
     Args:
         content: bytes of the float file.
@@ -156,7 +159,7 @@ def with_float_layers(content, keep_float, ends, images, io, float_outputs=False
         warnings.simplefilter("ignore")
         engine = quantizer.Quantizer(bytearray(content))
         engine.add_static_config(regex=".*", operation_name=every, activation_num_bits=8, weight_num_bits=8)
-        float_parts = [(_operators_of(keep_float), every)]
+        float_parts = [(_operators_of(keep_float), every)] if keep_float else []
         if io == "float32":
             float_parts.append((".*", qtyping.TFLOperationName.INPUT))
         if io == "float32" or float_outputs:
@@ -172,6 +175,16 @@ def with_float_layers(content, keep_float, ends, images, io, float_outputs=False
     if io == "uint8":
         _give_uint8_ends(model)
     return write_model(model)
+
+
+def has_float_operators(content):
+    """Returns whether an int8 file computes something in float32, beside what it takes and gives."""
+    return any(
+        tensor.type == schema.TensorType.FLOAT32
+        for graph in read_model(content).subgraphs
+        for position, tensor in enumerate(graph.tensors)
+        if position not in graph.inputs and position not in graph.outputs
+    )
 
 
 def _give_uint8_ends(model):

@@ -26,8 +26,9 @@ from keras_lightnets.export.converting import (
     INTEGERS,
     check_content,
     convert,
+    has_float_operators,
+    quantized,
     trace,
-    with_float_layers,
     with_int8_classifier,
 )
 from keras_lightnets.export.detectors import anchors_of, classes_of, deployed, suppression, tail_of, with_detections
@@ -259,26 +260,29 @@ class Exporter:
         self._check(quantization, keep_float, io, inside)
         io = io or _ENDS.get(quantization, ("float32",))[0]
         graph = with_detections(self.fused, self.reference.anchors, options) if inside else self.fused
-        if keep_float or (inside and quantization == "int8" and not self._aware):
-            # The ranges are learned from the float file. Boxes in 256 steps would be too coarse.
-            floats = (*keep_float, *(tail_of(graph) if inside else ()))
-            content = with_float_layers(
-                self._float(graph, "int8"), floats, _output_layers(graph), self._typical, io, inside
-            )
+        if quantization == "int8" and not self._aware:
+            content = self._int8(graph, keep_float, io, inside)
         elif quantization == "dynamic":
             content = with_int8_classifier(self._float(graph, "float"), _classifier(graph), _output_layers(graph))
         elif quantization in INTEGERS:
-            images = None if self._aware else self._typical if quantization == "int8" else self._shown
-            traced = self._traced(graph, "int8")
-            content = convert(traced, quantization, images, io, inside)
+            images = None if self._aware else self._shown
+            content = convert(self._traced(graph, "int8"), quantization, images, io, inside)
         elif quantization is None:
             content = self._float(graph, "float")
         else:
             content = convert(self._traced(graph, "float"), quantization)
-        if quantization == "int8" and not self._aware:
-            content = with_narrow_ranges(content)
         check_content(content, quantization, self.model.name)
         return content
+
+    def _int8(self, graph, keep_float, io, inside):
+        """Returns the bytes of an int8 file with ranges from the images."""
+        # Boxes in 256 steps would be too coarse.
+        floats = (*keep_float, *(tail_of(graph) if inside else ()))
+        content = quantized(self._float(graph, "int8"), floats, _output_layers(graph), self._typical, io, inside)
+        if not floats and has_float_operators(content):
+            # TensorFlow's converter knows more operators, and less exact ranges.
+            content = convert(self._traced(graph, "int8"), "int8", self._typical, io, inside)
+        return with_narrow_ranges(content)
 
     def _check(self, quantization, keep_float, io, inside):
         name = self.model.name
