@@ -132,8 +132,8 @@ def _set_integers(converter, quantization, images, io, float_outputs):
 def quantized(content, keep_float, ends, images, io, float_outputs=False):
     """Quantises a float file to int8, but for the operators of some layers.
 
-    The calibration of TensorFlow's converter reads inputs of operators after these ran. Where an operator writes its
-    output over its input, as sums and products do, the range of the input then includes that of the output.
+    The calibration of TensorFlow's converter reads inputs of operators after these ran. Sums and products may write
+    their output over an input, and the range of the input then includes the output.
 
     Args:
         content: bytes of the float file.
