@@ -159,8 +159,10 @@ def _write_table(mark, header, lines, words):
     text = PAGE.read_text("utf-8")
     table = re.compile(rf"(?<=<!-- table: {mark} -->\n).*?(?=<!-- end of the table -->\n)", re.DOTALL)
     if words:
-        kept = [tuple(row.strip("| ").split(" | ")) for row in table.search(text)[0].strip().splitlines()[2:]]
-        lines = [row for row in kept if not _is_meant(row[0], row[2], words)] + lines
+        there = [[cell.strip() for cell in row[1:-1].split("|")] for row in table.search(text)[0].splitlines()[3:-1]]
+        renewed = iter(lines)
+        placed = [next(renewed, None) if _is_meant(row[0], row[2], words) else row for row in there]
+        lines = [*filter(None, placed), *renewed]
     every = "\n".join(f"| {' | '.join(row)} |" for row in (header, ("---",) * len(header), *lines))
     PAGE.write_text(table.sub(lambda _: f"\n{every}\n\n", text), encoding="utf-8")
 
