@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from keras_lightnets import optimization
+from keras_lightnets.errors import UserError
 from keras_lightnets.export import to_tflite
 from keras_lightnets.export.interpreter import TFLiteModel
 from tools.seeded import seeded_images
@@ -65,3 +66,12 @@ def test_operators_that_only_the_converter_knows(tmp_path):
     report = to_tflite(model, tmp_path / "model.tflite", "int8", _images(), preprocessing=None)
     operators = TFLiteModel(report.path).operators
     assert "LEAKY_RELU" in operators and "DEQUANTIZE" not in operators
+
+
+def test_a_recurrent_layer_is_refused(tmp_path):
+    inputs = keras.Input((SIZE, SIZE, 3))
+    x = keras.layers.LSTM(4)(keras.layers.Reshape((SIZE, 3 * SIZE))(inputs))
+    model = keras.Model(inputs, keras.layers.Dense(2)(x), name="recurrent")
+    with pytest.raises(UserError, match=r"cannot be quantised to int8 .* use float16"):
+        to_tflite(model, tmp_path / "model.tflite", "int8", _images(), preprocessing=None)
+    assert not list(tmp_path.iterdir())

@@ -170,8 +170,15 @@ def quantized(content, keep_float, ends, images, io, float_outputs=False):
         recipe.load_quantization_recipe(engine.get_quantization_recipe())
         # `Quantizer.calibrate` takes a moving average of the extremes, which cuts off the largest activations.
         ranges = calibrator.Calibrator(content, qsv_update_func=qsv_utils.min_max_update)
-        ranges.calibrate({key: [{feed: image[None]} for image in images]}, recipe)
-        model = read_model(engine.quantize(ranges.get_model_qsvs()).quantized_model)
+        try:
+            ranges.calibrate({key: [{feed: image[None]} for image in images]}, recipe)
+            result = engine.quantize(ranges.get_model_qsvs()).quantized_model
+        # The library has no class of errors. It cannot look into loops, as of recurrent layers.
+        except Exception as error:
+            raise UserError(
+                f"The model cannot be quantised to int8 ({_first_line(error)}). Recurrent layers cannot: use float16."
+            ) from error
+        model = read_model(result)
     if io == "uint8":
         _give_uint8_ends(model)
     return write_model(model)
