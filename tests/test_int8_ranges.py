@@ -75,3 +75,12 @@ def test_a_recurrent_layer_is_refused(tmp_path):
     with pytest.raises(UserError, match=r"cannot be quantised to int8 .* use float16"):
         to_tflite(model, tmp_path / "model.tflite", "int8", _images(), preprocessing=None)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_network_that_gives_nearly_nothing(tmp_path):
+    inputs = keras.Input((SIZE, SIZE, 3))
+    x = keras.layers.Conv2D(2, 1, name="scores")(inputs)
+    model = keras.Model(inputs, keras.layers.Softmax()(x), name="untrained")
+    model.set_weights([1e-7 * weight for weight in model.get_weights()])
+    report = to_tflite(model, tmp_path / "model.tflite", "int8", _images(), preprocessing=None)
+    assert report.max_abs_diff < 0.01

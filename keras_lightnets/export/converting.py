@@ -25,6 +25,8 @@ _WEIGHTED = (
     schema.BuiltinOperator.DEPTHWISE_CONV_2D,
     schema.BuiltinOperator.FULLY_CONNECTED,
 )
+# Networks that are not trained may give nearly nothing. No kernel takes the steps of that.
+_LEAST_RANGE = 1e-5
 # The type of tensor that each quantization makes.
 _STORED = {
     "float16": schema.TensorType.FLOAT16,
@@ -172,7 +174,10 @@ def quantized(content, keep_float, ends, images, io, float_outputs=False):
         ranges = calibrator.Calibrator(content, qsv_update_func=qsv_utils.min_max_update)
         try:
             ranges.calibrate({key: [{feed: image[None]} for image in images]}, recipe)
-            result = engine.quantize(ranges.get_model_qsvs()).quantized_model
+            found = ranges.get_model_qsvs()
+            for extremes in found.values():
+                extremes["max"] = np.maximum(extremes["max"], extremes["min"] + _LEAST_RANGE)
+            result = engine.quantize(found).quantized_model
         # The library has no class of errors. It cannot look into loops, as of recurrent layers.
         except Exception as error:
             raise UserError(
