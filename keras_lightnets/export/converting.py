@@ -176,7 +176,9 @@ def quantized(content, keep_float, ends, images, io, float_outputs=False):
             ranges.calibrate({key: [{feed: image[None]} for image in images]}, recipe)
             found = ranges.get_model_qsvs()
             for extremes in found.values():
-                extremes["max"] = np.maximum(extremes["max"], extremes["min"] + _LEAST_RANGE)
+                low, high = extremes["min"], extremes["max"]
+                # Where all is zero, the images are blank, which is refused later.
+                extremes["max"] = np.where(high > low, np.maximum(high, low + _LEAST_RANGE), high)
             result = engine.quantize(found).quantized_model
         # The library has no class of errors. It cannot look into loops, as of recurrent layers.
         except Exception as error:
