@@ -5,8 +5,8 @@ Keras has no public view of the calls in a model. What is used here was checked 
 
 import keras
 
-# No public name serves: the 76 public modules of Keras 3.15 hold none of these classes, and none of the 303 classes of
-# operations. Only their base is public, keras.Operation, which does not tell them apart.
+# No public name serves: no public module of Keras holds one of these classes, as tests/test_graph.py checks. Of the
+# operations only the base is public, keras.Operation, which does not tell them apart.
 from keras.src.applications.convnext import LayerScale as LayerScale  # keras.applications has only networks
 from keras.src.applications.convnext import StochasticDepth as StochasticDepth  # keras.applications has only networks
 from keras.src.applications.inception_resnet_v2 import CustomScaleLayer as CustomScaleLayer  # only networks are public
